@@ -1,0 +1,49 @@
+"""Shared by every test: shapes are checked, one thread a process, no network, one cache for all workers."""
+
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ["WANDB_MODE"] = "offline"
+os.environ.setdefault("OCCFIT_TEST_CACHE", f"{tempfile.gettempdir()}/occfit-tests-{os.getpid()}")
+os.environ["OCCFIT_CACHE"] = os.environ["OCCFIT_TEST_CACHE"]
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+SOURCES = Path(__file__).parents[1] / "src"
+
+
+def checked_modules() -> list[str]:
+    """Every module but the numba kernels, which can't compile when a type checker wraps them."""
+    files = [file.relative_to(SOURCES).with_suffix("") for file in sorted(SOURCES.rglob("*.py"))]
+    return [".".join(file.parts) for file in files if file.name != "__init__" and "kernels" not in file.name]
+
+
+install_import_hook(checked_modules(), "checking.check")
+
+
+def pytest_unconfigure() -> None:
+    """Removes the cache if it is this process's own."""
+    cache = Path(os.environ["OCCFIT_CACHE"])
+    if cache.name == f"occfit-tests-{os.getpid()}":
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
