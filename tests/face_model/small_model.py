@@ -1,0 +1,21 @@
+"""A face model of 70 random vertices, for what doesn't need a face."""
+
+import torch
+
+from occfit.face_model.morphable_model import MorphableModel
+
+
+def small_model(seed: int = 0, uv: bool = False) -> MorphableModel:
+    random = torch.Generator().manual_seed(seed)
+    count = 70
+    return MorphableModel(
+        "small",
+        mean_shape=torch.randn(count, 3, generator=random),
+        shape_basis=torch.randn(count, 3, 4, generator=random),
+        expression_basis=torch.randn(count, 3, 3, generator=random),
+        mean_albedo=torch.rand(count, 3, generator=random),
+        albedo_basis=torch.randn(count, 3, 5, generator=random),
+        triangles=torch.arange(60).reshape(20, 3).int(),
+        landmark_vertices=torch.arange(68),
+        uv=torch.rand(count, 2, generator=random) if uv else None,
+    )
