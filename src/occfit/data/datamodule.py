@@ -1,0 +1,135 @@
+"""Prepared stores to batches, for Lightning's trainer and for plain loops."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from occfit.data.augmentation import Augmentation
+from occfit.data.order import ScoringBatches, TrainingBatches
+from occfit.data.sets import ScoringSet, TrainingSet, keep
+from occfit.data.store import PreparedStore
+from occfit.errors import OccfitError
+from occfit.types import FaceBatch
+
+
+class FaceDataModule(LightningDataModule):
+    """The batches of a training stage.
+
+    Training batches don't end with an epoch: they are numbered, and a resumed training goes on with the next
+    number. The number is kept in the trainer's checkpoint; without a trainer, set `start_batch`. The trainer must
+    not put a sampler of its own in place (`use_distributed_sampler=False`).
+
+    Args:
+        train: what is trained on.
+        validation: what is watched, if anything.
+        test: what is scored, by name.
+        batch_size: of a training step, over all processes.
+        scoring_batch_size: of each process when nothing is trained.
+        steps: number of training batches; None goes on for ever, until the trainer has enough.
+        seed: decides order and augmentation.
+        augmentation: of the training samples; None leaves them as they are.
+        workers: processes that load, 0 loads in this one. They are spawned.
+
+    Raises:
+        OccfitError: an argument that can't be, or stores whose pictures differ in size.
+    """
+
+    def __init__(
+        self,
+        train: PreparedStore | Path | str,
+        validation: PreparedStore | Path | str | None = None,
+        test: Mapping[str, PreparedStore | Path | str] | None = None,
+        *,
+        batch_size: int = 16,
+        scoring_batch_size: int = 32,
+        steps: int | None = None,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        workers: int = 0,
+    ):
+        super().__init__()
+        self.train = _opened(train)
+        self.validation = None if validation is None else _opened(validation)
+        self.test = {name: _opened(store) for name, store in (test or {}).items()}
+        self.batch_size, self.scoring_batch_size, self.steps = batch_size, scoring_batch_size, steps
+        self.seed, self.augmentation, self.workers = seed, augmentation, workers
+        self.start_batch = 0
+        self._processed_before = 0
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("scoring_batch_size", scoring_batch_size, 1),
+            ("seed", seed, 0),
+            ("workers", workers, 0),
+        ):
+            if value < least:
+                raise OccfitError(f"{name} is {value}", remedy=f"Choose at least {least}")
+        _check_sizes([self.train, *([self.validation] if self.validation else []), *self.test.values()])
+
+    def train_dataloader(self) -> DataLoader:
+        """The training batches from `start_batch` on."""
+        self._processed_before = self._processed()
+        rank, world = self._place()
+        batches = TrainingBatches(
+            len(self.train), self.batch_size, self.seed, self.start_batch, self.steps, rank, world
+        )
+        return self._loader(TrainingSet(self.train, self.seed, self.augmentation), batches)
+
+    def val_dataloader(self) -> DataLoader | list[DataLoader]:
+        """The validation samples in the store's order.
+
+        Where there is no validation store there is no loader, and a trainer wants `limit_val_batches=0`.
+        """
+        return [] if self.validation is None else self.scoring_dataloader(self.validation)
+
+    def test_dataloader(self) -> dict[str, DataLoader]:
+        """The test samples in their stores' order, by the test sets' names."""
+        return {name: self.scoring_dataloader(store) for name, store in self.test.items()}
+
+    def scoring_dataloader(self, store: PreparedStore) -> DataLoader:
+        """Any store's samples in its order."""
+        batches = ScoringBatches(len(store), self.scoring_batch_size, *self._place())
+        return self._loader(ScoringSet(store), batches)
+
+    @property
+    def next_batch(self) -> int:
+        """The number of the first batch that hasn't been trained on."""
+        return self.start_batch + self._processed() - self._processed_before
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next_batch": self.next_batch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.start_batch = state_dict["next_batch"]
+
+    def _processed(self) -> int:
+        if self.trainer is None:
+            return 0
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress.total
+        return progress.processed  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _place(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _loader(self, dataset: Dataset[FaceBatch], batches: Sampler) -> DataLoader:
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=keep,
+            num_workers=self.workers,
+            multiprocessing_context="spawn" if self.workers else None,
+            persistent_workers=self.workers > 0,
+        )
+
+
+def _opened(store: PreparedStore | Path | str) -> PreparedStore:
+    return store if isinstance(store, PreparedStore) else PreparedStore(store)
+
+
+def _check_sizes(stores: list[PreparedStore]) -> None:
+    for store in stores:
+        if store.size != stores[0].size:
+            reason = f"Stores of different sizes: {stores[0].size} and {store.size} pixels"
+            raise OccfitError(reason, store.folder, "Prepare them with the same size")
