@@ -1,0 +1,178 @@
+"""What the objectives judge: a batch, how the networks explain it, and what can be computed from both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+
+from occfit.errors import OccfitError
+from occfit.networks.recognition import RecognitionFeatures, RecognitionNetwork
+from occfit.networks.segmenter import VISIBLE_THRESHOLD, visibility_from_logits
+from occfit.training.losses import Features, robust_mask
+from occfit.types import FaceBatch, FaceParams, Image, Mask, Rendering
+
+Layers = Literal["identity", "maps"]
+Background = Literal["black", "target", "occluded_target"]
+MaskUse = Literal["soft", "detached", "hard"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A batch and its explanation. What only some terms need is computed when it is first asked for.
+
+    Attributes:
+        batch: the photographs and what is known of them.
+        params: the encoder's answer.
+        rendering: its picture.
+        visibility: the mask M, a probability, whichever `VisibilitySource` it comes from.
+        logits: the segmenter's, where the mask is its.
+        recognition: the network F; None where no term needs one.
+    """
+
+    batch: FaceBatch
+    params: FaceParams
+    rendering: Rendering
+    visibility: Mask
+    logits: Mask | None = None
+    recognition: RecognitionNetwork | None = None
+
+    @property
+    def image(self) -> Image:
+        return self.batch.image
+
+    @property
+    def face_region(self) -> Mask:
+        return self.rendering.face_region
+
+    @property
+    def visible_face(self) -> Mask:
+        """The paper's Omega."""
+        return self.face_region * self.visibility
+
+    def using(self, mask: MaskUse) -> "Evidence":
+        """The same with the mask as the encoder's phase shall see it.
+
+        Args:
+            mask: `soft`: the probability, with its gradient, which reaches the encoder through the segmenter.
+                `detached`: the probability as a fixed weight. `hard`: 1 where it is above 0.5; fixed as well.
+        """
+        if mask == "soft":
+            return self
+        visibility = self.visibility.detach()
+        if mask == "hard":
+            visibility = (visibility > VISIBLE_THRESHOLD).float()
+        return replace(self, visibility=visibility)
+
+    def rendering_on(self, background: Background) -> Image:
+        """I_R of eq. 6: the rendering and what lies behind it.
+
+        Args:
+            background: `black`: nothing. `target`: the photograph around the rendered region, so that F sees
+                two photographs that differ in the face alone. `occluded_target`: the photograph wherever the
+                visible face isn't, so that F doesn't ask for the occluder's features either. No gradient
+                reaches the mask through this choice.
+        """
+        if background == "black":
+            return self.rendering.image
+        mask = self.face_region if background == "target" else self.visible_face.detach()
+        return torch.lerp(self.image, self.rendering.image, mask)
+
+    @cached_property
+    def target_features(self) -> RecognitionFeatures:
+        """F(I_T)."""
+        with torch.no_grad():
+            return self.recognise(self.image)
+
+    @cached_property
+    def visible_target_features(self) -> RecognitionFeatures:
+        """F(I_T in Omega): black outside."""
+        return self.recognise(self.image * self.visible_face)
+
+    @cached_property
+    def visible_rendering_features(self) -> RecognitionFeatures:
+        """F(I_R in Omega): black outside."""
+        return self.recognise(self.rendering.image * self.visible_face)
+
+    def recognise(self, image: Image) -> RecognitionFeatures:
+        """F(image), under the photograph's landmarks, as two pictures have to be to be comparable.
+
+        Raises:
+            OccfitError: there is no recognition network.
+        """
+        if self.recognition is None:
+            raise OccfitError(
+                "A perceptual term needs a recognition network",
+                remedy="Choose one, recognition=synthetic for instance, or leave the perceptual terms out",
+            )
+        return self.recognition(image, self.batch.landmarks)
+
+
+def layers_of(features: RecognitionFeatures, layers: Layers) -> Features:
+    """The features that a perceptual term compares: the identity vector, or the early feature maps."""
+    return (features.identity,) if layers == "identity" else tuple(m.float() for m in features.maps)
+
+
+Segmenter = Callable[[Image, Image], Float[torch.Tensor, "b 1 h w"]]
+
+
+@runtime_checkable
+class VisibilitySource(Protocol):
+    """Where the mask comes from. Returns it, and the segmenter's logits where it is the segmenter's."""
+
+    def __call__(
+        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
+    ) -> tuple[Mask, Mask | None]: ...
+
+
+@dataclass(frozen=True)
+class PredictedVisibility:
+    """The segmenter's mask: the proposed pipeline and its ablations."""
+
+    def __call__(
+        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
+    ) -> tuple[Mask, Mask | None]:
+        if segmenter is None:
+            raise OccfitError("A predicted mask needs a segmenter")
+        logits = segmenter(batch.image, rendering.image)
+        return visibility_from_logits(logits), logits
+
+
+@dataclass(frozen=True)
+class RobustVisibility:
+    """Eq. 9's mask: the robust initialisation, which has no segmenter yet."""
+
+    threshold: float
+
+    def __call__(
+        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
+    ) -> tuple[Mask, Mask | None]:
+        with torch.no_grad():
+            return robust_mask(batch.image, rendering.image, rendering.face_region, self.threshold), None
+
+
+@dataclass(frozen=True)
+class TrueVisibility:
+    """The labelled mask: the supervised pipelines."""
+
+    def __call__(
+        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
+    ) -> tuple[Mask, Mask | None]:
+        if batch.visibility is None:
+            raise OccfitError(
+                "The training images have no true masks",
+                remedy="A supervised pipeline needs data with visibility; data=synthetic has it",
+            )
+        return batch.visibility, None
+
+
+@dataclass(frozen=True)
+class WholeFace:
+    """Everything is visible: the plain model-based autoencoder, which knows no occlusion."""
+
+    def __call__(
+        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
+    ) -> tuple[Mask, Mask | None]:
+        return torch.ones_like(rendering.face_region), None

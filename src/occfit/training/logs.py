@@ -1,0 +1,34 @@
+"""The names and numbers of the log: `train/segmentation/neighbour`, `val/occlusion/f1`."""
+
+import torch
+from torch import Tensor
+
+from occfit.types import Mask
+
+BINS = 10
+
+_GROUPS = {
+    "visible": ("accuracy", "precision", "recall", "f1", "iou"),
+    "occlusion": ("occlusion_f1", "occlusion_iou"),
+    "reconstruction": ("rmse", "coverage", "landmark_nme", "vertex_error", "normal_error"),
+}
+SCORE_KEYS = {
+    score: f"val/{group}/{score.removeprefix('occlusion_')}"
+    for group, scores in _GROUPS.items()
+    for score in scores
+}
+
+
+def score_key(score: str) -> str:
+    """The log key of a score of `FaceScores`: `occlusion_f1` is `val/occlusion/f1`."""
+    return SCORE_KEYS.get(score, f"val/other/{score}")
+
+
+def describe_mask(visibility: Mask, face_region: Mask) -> dict[str, Tensor]:
+    """The mask inside the rendered regions of a batch: its mean, and the share of pixels in each tenth of
+    [0, 1]."""
+    values = visibility.detach()[face_region > 0].float()
+    count = max(1, len(values))
+    histogram = torch.bincount((values * BINS).long().clamp(0, BINS - 1), minlength=BINS) / count
+    mean = {"visibility/mean": values.sum() / count}
+    return mean | {f"visibility/bin_{index}": share for index, share in enumerate(histogram)}

@@ -1,0 +1,82 @@
+"""A training run, from its configuration to a trained system.
+
+    data -> recognition -> initialise -> warm_up -> alternate
+
+Each stage starts from the one before it, has its own steps, batch size and optimizers, and is taken from the stage
+store where it is finished there.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from occfit.cache import cache_dir
+from occfit.training.build import build_networks, require_assets
+from occfit.training.checkpoint import load_networks, read_checkpoint, write_checkpoint
+from occfit.training.fit import CHECKPOINT, LOGS, Run, fit_stage, system_checkpoint
+from occfit.training.machine import prepare_machine
+from occfit.training.prepare import prepare_data, prepare_recognition
+from occfit.training.run_folder import RunFolder
+from occfit.training.stage_keys import stage_key
+from occfit.training.stage_store import RECORD, StageKey, StageStore
+
+console = Console(stderr=True)
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)  # its tips and its list of accelerators
+
+
+def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
+    """Trains every stage that isn't in the store yet and writes the trained system to `checkpoints/last.ckpt`.
+
+    Raises:
+        OccfitError: an asset is missing, or the run was stopped; then it says how to go on.
+    """
+    require_assets(config)
+    store = StageStore(cache_dir() / "stages")
+    run, records = prepare_run(config, folder, store)
+    parent, checkpoint = None, {}
+    for name in config["pipeline"]:
+        key = stage_key(name, config, run.machine, parent, run.files)
+        reused = store.find(key) is not None
+        finished = store.get(
+            key, build=lambda partial, key=key: fit_stage(run, key, partial), on_wait=say_waiting
+        )
+        load_networks(run.networks.trained(), read_checkpoint(finished / CHECKPOINT)["state_dict"], finished)
+        records.append(collect(finished, folder, key, reused))
+        folder.write_stages(records)
+        parent, checkpoint = key.digest(), system_checkpoint(run, key)
+        write_checkpoint(folder.checkpoints / f"{name}.ckpt", checkpoint)
+    write_checkpoint(folder.checkpoint, checkpoint)
+    return run
+
+
+def prepare_run(
+    config: Mapping[str, Any], folder: RunFolder, store: StageStore
+) -> tuple[Run, list[dict[str, Any]]]:
+    """What the stages share, and the records of what was made for it."""
+    settings = config["trainer"]
+    machine = prepare_machine(settings["accelerator"], settings["precision"], settings["threads"])
+    networks = build_networks(config)
+    data = prepare_data(config, networks.face_model)
+    recognition = prepare_recognition(config, machine, networks, store)
+    files = {"face_model": networks.face_model.digest(), **data.digests(), **recognition.digests}
+    return Run(config, folder, machine, networks, data, recognition.network, files), recognition.records
+
+
+def collect(finished: Path, folder: RunFolder, key: StageKey, reused: bool) -> dict[str, Any]:
+    """Copies a finished stage's logs into the run's folder, and says what it was."""
+    logs = folder.logs / key.stage
+    if reused and (finished / LOGS).is_dir():
+        shutil.rmtree(logs, ignore_errors=True)
+        shutil.copytree(finished / LOGS, logs)
+    record = json.loads((finished / RECORD).read_text())
+    return {"stage": key.stage, **record, "reused": reused, "key": key.digest()}
+
+
+def say_waiting() -> None:
+    console.print("Another process trains this stage already; waiting for it.")

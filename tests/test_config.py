@@ -1,0 +1,172 @@
+"""Every shipped YAML is composed and instantiated; every mistake is refused with the nearest right name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from occfit.errors import OccfitError, nearest
+from occfit.training.config import compose, conf_dir, instantiate
+from occfit.training.csv_log import CSVLog
+from occfit.training.fit import make_loggers
+from occfit.training.schema import Component, check, locate
+
+pytestmark = pytest.mark.unit
+
+CONF = conf_dir()
+SMOKE = ["preset=smoke", "output=/nowhere"]
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
+PIPELINES, PRESETS = names("pipeline"), names("preset")
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in GROUPS for name in names(group)])
+def test_every_yaml_composes_to_a_checked_configuration(group, name):
+    override = [] if group == "preset" else [f"{group}={name}"]
+    preset = name if group == "preset" else "smoke"
+    config = compose(overrides=[f"preset={preset}", "output=/nowhere", *override])
+    assert config["preset"] == preset
+
+
+def nodes(value) -> list[dict]:
+    """The outermost nodes with a `_target_`."""
+    if isinstance(value, dict) and "_target_" in value:
+        return [value]
+    children = value.values() if isinstance(value, dict) else []
+    return [node for child in children for node in nodes(child)]
+
+
+COMPONENTS = [group for group in GROUPS if group not in ("pipeline", "preset", "trainer", "logger")]
+NOT_HERE = {"bfm2017": "no face model file", "nvdiffrast": "nvdiffrast"} | dict.fromkeys(
+    ("arcface", "facenet", "vggface2"), "no such weight file"
+)
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in COMPONENTS for name in names(group)])
+def test_every_component_can_be_made(tmp_path, monkeypatch, group, name):
+    monkeypatch.setenv("OCCFIT_ASSETS", str(tmp_path))
+    found = nodes(compose(overrides=["preset=smoke", "output=/nowhere", f"{group}={name}"])[group])
+    assert found
+    if name in NOT_HERE:
+        with pytest.raises(OccfitError, match=NOT_HERE[name]):
+            instantiate(found[0])
+    else:
+        assert all(instantiate(node) is not None for node in found)
+
+
+@pytest.mark.parametrize("name", names("logger"))
+def test_every_logger_can_be_made(tmp_path, name):
+    config = compose(overrides=["preset=smoke", "output=/nowhere", f"logger={name}"])
+    loggers = make_loggers(config, tmp_path / "alternate")
+    assert any(isinstance(logger, CSVLog) for logger in loggers)
+    assert len(loggers) == 1 + (name != "csv")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_every_pipeline_composes_with_every_preset(pipeline, preset):
+    config = compose(overrides=[f"preset={preset}", f"pipeline={pipeline}"])
+    assert config["system"] == pipeline
+    assert config["output"] == f"runs/{pipeline}-{preset}-0"
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_pipeline_is_a_short_delta_that_names_its_row(pipeline):
+    text = (CONF / "pipeline" / f"{pipeline}.yaml").read_text()
+    assert len(text.splitlines()) < 15
+    assert "# Table" in text
+    assert set(yaml.safe_load(text)) <= {"system", "pipeline", "objective"}
+
+
+def test_the_ablations_differ_only_in_their_terms_and_stages():
+    base = compose(overrides=["preset=paper", "pipeline=proposed"])
+    for pipeline in PIPELINES:
+        other = compose(overrides=["preset=paper", f"pipeline={pipeline}"])
+        for key in set(base) - {"system", "pipeline", "objective", "output"}:
+            assert other[key] == base[key]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("encodr=small", "Unknown key 'encodr'.*'encoder'"),
+        ("+encodr=small", "Unknown key 'encodr'.*'encoder'"),
+        ("+seeds=1", "Unknown key 'seeds'.*'seed'"),
+        ("encoder=smal", "no encoder=smal.*'small'"),
+        ("preset=laptops", "no preset=laptops.*'laptop'"),
+        ("encoder.bakbone=small", "Unknown key 'encoder.bakbone'.*'backbone'"),
+        ("+encoder.bakbone=small", "Unknown key 'encoder.bakbone'.*'backbone'"),
+        ("encoder.backbone=resnet19", "'encoder.backbone' is 'resnet19'"),
+        ("+face_model.resolutions=fine", "Unknown key 'face_model.resolutions'.*'resolution'"),
+        ("seed=one", "'seed' is 'one'"),
+        ("seed=1.5", "'seed' is 1.5"),
+        ("seed='1'", "'seed' is '1'"),
+        ("resume=1", "'resume' is 1"),
+        ("stages.warm_up.steps=many", "'stages.warm_up.steps' is 'many'"),
+        ("+stages.warm_up.step=3", "Unknown key 'stages.warm_up.step'.*'steps'"),
+        ("~stages.warm_up.batch", "'stages.warm_up.batch' is missing"),
+        ("~stages.warm_up.steps", "'stages.warm_up.steps' not found"),
+        ("stages.warmup.steps=3", "Unknown key 'stages.warmup.steps'.*'warm_up'"),
+        ("trainer.precision=16-mixed", "'trainer.precision' is '16-mixed'"),
+        ("pipeline=propose", "no pipeline=propose.*'proposed'"),
+        ("~encoder._target_", "'encoder' needs a _target_"),
+        ("encoder._target_=os.system", "'os.system' may not be called.*encoder._target_"),
+        ("face_model=bfm2017 face_model.path=???", "'face_model.path' has no default"),
+    ],
+)
+def test_a_mistake_is_refused_with_the_right_name(override, message):
+    with pytest.raises(OccfitError, match=message) as caught:
+        compose(overrides=[*SMOKE, *override.split()])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "occfit.training.config.hydra.utils.call",
+        "occfit.training.schema.importlib.import_module",
+        "occfit.training.machine.subprocess.run",
+        "occfit.data.nowhere.Thing",
+        "occfit.training.schema.Nothing",
+        "torch.optim.adam.os.system",
+        "torch.load",
+        "eval",
+        "",
+    ],
+)
+def test_a_target_outside_the_whitelist_is_refused(target):
+    with pytest.raises(OccfitError):
+        instantiate({"_target_": target})
+
+
+def test_a_forbidden_target_deep_inside_is_refused():
+    node = {"_target_": "torch.optim.SGD", "params": [{"x": {"_target_": "os.getcwd"}}], "lr": 0.1}
+    with pytest.raises(OccfitError, match=r"params\[0\].*_target_"):
+        instantiate(node)
+
+
+def test_a_target_may_be_called():
+    assert locate("torch.optim.SGD").__name__ == "SGD"
+    partial = instantiate({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1})
+    assert partial.keywords == {"lr": 0.1}
+
+
+def test_nearest_lists_all_where_nothing_is_near():
+    assert nearest("steps", ["step", "size"]) == "Did you mean 'step'?"
+    assert nearest("xyz", ["step", "size"]) == "Choose from size, step"
+
+
+def test_a_component_without_target_is_refused():
+    with pytest.raises(OccfitError, match="'encoder' needs a _target_"):
+        check({"backbone": "small"}, Component, "encoder")
+
+
+def test_the_configuration_lies_in_the_checkout():
+    assert conf_dir() == Path(__file__).parents[1] / "conf"
