@@ -1,0 +1,90 @@
+"""What a system makes of aligned photographs: parameters, rendering, mask. Every scored system does this."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from occfit.errors import OccfitError
+from occfit.networks.encoder import Encoder
+from occfit.networks.segmenter import UNet
+from occfit.rendering.renderer import FaceRenderer
+from occfit.training.build import build_networks
+from occfit.training.checkpoint import load_networks
+from occfit.training.evidence import PredictedVisibility, RobustVisibility, VisibilitySource
+from occfit.types import FaceBatch, FaceParams, Mask, Rendering
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of a batch of aligned photographs.
+
+    Attributes:
+        params: what was found.
+        rendering: its picture.
+        visibility: the probability that a pixel shows the face.
+    """
+
+    params: FaceParams
+    rendering: Rendering
+    visibility: Mask
+
+    def __getitem__(self, index: slice) -> "Explanation":
+        return Explanation(self.params[index], self.rendering[index], self.visibility[index])
+
+    def to(self, device: str) -> "Explanation":
+        return Explanation(self.params.to(device), self.rendering.to(device), self.visibility.to(device))
+
+
+INITIALISE = "initialise"
+
+Explain = Callable[[FaceBatch], Explanation]
+
+
+class FaceSystem(nn.Module):
+    """Photograph -> encoder -> face model -> rendering -> mask, for prediction only."""
+
+    def __init__(
+        self, encoder: Encoder, renderer: FaceRenderer, visibility: VisibilitySource, segmenter: UNet | None
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.renderer = renderer
+        self.visibility = visibility
+        self.segmenter = segmenter
+        self.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, batch: FaceBatch) -> Explanation:
+        params = self.encoder(batch.image)
+        rendering = self.renderer(params)
+        visibility, _ = self.visibility(batch, rendering, self.segmenter)
+        return Explanation(params, rendering, visibility)
+
+
+def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
+    """The system whose weights a checkpoint holds. After the initialisation alone its mask is equation 9's.
+
+    Raises:
+        OccfitError: the configuration is not one of ours, its face model isn't the one that the system was
+            trained with, or the weights belong to other networks.
+    """
+    entry = checkpoint["occfit"]
+    config = entry["config"] | {"encoder": entry["config"]["encoder"] | {"weights": None}}
+    networks = build_networks(config)
+    if networks.face_model.digest() != entry["face_model"]:
+        raise OccfitError(
+            f"The checkpoint was trained with another face model than '{networks.face_model.name}' is here",
+            where,
+            "Use the face model file, and the version of occfit, that it was trained with.",
+        )
+    is_initialisation = entry.get("stage") == INITIALISE
+    parts = {"encoder": networks.encoder} if is_initialisation else networks.trained()
+    load_networks(parts, checkpoint["state_dict"], where)
+    if is_initialisation:
+        visibility = RobustVisibility(config["objective"]["initialisation"]["threshold"])
+        return FaceSystem(networks.encoder, networks.renderer, visibility, None)
+    return FaceSystem(networks.encoder, networks.renderer, PredictedVisibility(), networks.segmenter)
