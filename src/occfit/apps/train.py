@@ -1,0 +1,31 @@
+"""`occfit train`: a Hydra application that trains a system and scores it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code; see `occfit train --help`."""
+    from occfit.training.hydra_app import run_app
+
+    return run_app("train", arguments, train_and_evaluate)
+
+
+def train_and_evaluate(config: dict[str, Any]) -> None:
+    """Trains what isn't trained yet, then scores it. `metrics.json` is written last: with it the run is finished."""
+    from rich.console import Console
+
+    from occfit.evaluation.run import evaluate_run
+    from occfit.evaluation.tables import print_scores
+    from occfit.training.run_folder import RunFolder
+    from occfit.training.stages import train
+
+    folder, console = RunFolder(Path(config["output"])), Console()
+    with folder.claimed(config):
+        if folder.is_finished():
+            console.print(f"The run is finished already: {folder.metrics}", highlight=False, soft_wrap=True)
+            return
+        run = train(config, folder)
+        metrics = evaluate_run(folder.checkpoint, folder.path, run.machine.device)
+    print_scores(metrics, console)

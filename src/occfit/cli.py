@@ -1,0 +1,97 @@
+"""The command line: `occfit COMMAND ...`. A user's mistake is one line on stderr and a non-zero exit code."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from occfit import __version__
+from occfit.errors import OccfitError, nearest
+
+COMMANDS = {
+    "train": (
+        "occfit.apps.train",
+        "train a system, score it and keep everything in a folder (KEY=VALUE ...)",
+    ),
+    "evaluate": ("occfit.apps.evaluate", "score a checkpoint on test sets (KEY=VALUE ...)"),
+    "predict": ("occfit.apps.predict", "fit photographs: masks, meshes, parameters and a gallery"),
+    "demo": ("occfit.apps.demo", "train on synthetic faces and write a report with pictures"),
+}
+
+
+def usage() -> str:
+    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "occfit COMMAND [...]",
+            "",
+            *lines,
+            "",
+            "`occfit COMMAND --help` says more. OCCFIT_TRACEBACK=1 shows where an error arose.",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code: 0, 2 after a mistake that the user can mend, 1 after any other."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    with terminated_gently():
+        return run(arguments)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; an error becomes one line and an exit code, unless OCCFIT_TRACEBACK is set."""
+    if os.environ.get("OCCFIT_TRACEBACK"):
+        return command(arguments[0])(arguments[1:])
+    try:
+        return command(arguments[0])(arguments[1:])
+    except OccfitError as error:
+        print(f"occfit: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            "occfit: Stopped. What was finished is kept; the same command goes on from there", file=sys.stderr
+        )
+        return 130
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        what = f"{type(error).__name__}: {reason}. OCCFIT_TRACEBACK=1 shows where"
+        print(f"occfit: {what}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def terminated_gently() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does, so that it can end the processes that it has started."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def command(name: str) -> Callable[[Sequence[str]], int]:
+    """The `main` of a command's module, imported now and not before.
+
+    Raises:
+        OccfitError: there is no such command.
+    """
+    if name not in COMMANDS:
+        raise OccfitError(f"There is no command '{name}'", remedy=nearest(name, COMMANDS))
+    return importlib.import_module(COMMANDS[name][0]).main
+
+
+if __name__ == "__main__":
+    sys.exit(main())

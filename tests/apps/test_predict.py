@@ -1,0 +1,262 @@
+"""`occfit predict`: every file it promises, in the photograph's pixels, and every bad input in one line."""
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+import occfit
+from occfit.apps.predict import find_photos, main
+from occfit.cli import main as command_line
+from occfit.errors import OccfitError
+
+pytestmark = pytest.mark.unit
+
+FILES = {
+    "visible.png", "face_region.png", "overlay.jpg", "reconstruction.png", "mesh.obj", "fit.json", "strip.jpg",
+}  # fmt: skip
+
+
+class Links(HTMLParser):
+    """Collects everything that a page refers to."""
+
+    def __init__(self, page: Path):
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for key, value in attrs if key in ("href", "src") and value]
+
+
+def picture(path: Path) -> Image.Image:
+    with Image.open(path) as file:
+        return file.copy()
+
+
+def predict(checkpoint: Path, photos: list[Path], out: Path, landmarks: Path | None = None) -> int:
+    folder = landmarks or photos[0].parent / "landmarks"
+    arguments = [*photos, "--checkpoint", checkpoint, "--landmarks", folder, "--out", out]
+    return main([str(argument) for argument in arguments])
+
+
+def test_a_photograph_gives_every_file_in_its_own_pixels(checkpoint, photos, tmp_path):
+    out = tmp_path / "out"
+    assert predict(checkpoint, [photos], out) == 0
+    folder = out / "astronaut"
+    assert {file.name for file in folder.iterdir()} == FILES
+    for name in ("visible.png", "face_region.png", "overlay.jpg", "reconstruction.png"):
+        assert picture(folder / name).size == (512, 512)
+    visible, region = (np.asarray(picture(folder / f"{name}.png")) for name in ("visible", "face_region"))
+    assert set(np.unique(visible)) <= {0, 255}
+    assert set(np.unique(region)) == {0, 255}
+    assert not (visible > region).any()
+    assert len(trimesh.load(folder / "mesh.obj", process=False).vertices) > 1000  # type: ignore
+
+
+def test_the_face_region_lies_on_the_face(checkpoint, photos, tmp_path):
+    """Of the mean face, since the encoder is untrained: alignment alone puts it on eyes, nose and mouth."""
+    predict(checkpoint, [photos], tmp_path / "out")
+    region = np.asarray(picture(tmp_path / "out" / "astronaut" / "face_region.png")) > 0
+    for x, y in [(205, 101), (247, 103), (225, 125), (225, 147), (225, 175)]:
+        assert region[y, x]
+    for x, y in [(225, 250), (120, 110), (330, 110), (225, 20)]:
+        assert not region[y, x]
+
+
+def test_fit_json_says_what_was_found(checkpoint, photos, tmp_path):
+    predict(checkpoint, [photos], tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "astronaut" / "fit.json").read_text())
+    sizes = {name: len(values) for name, values in record["parameters"].items()}
+    assert sizes == {"shape": 80, "expression": 64, "albedo": 80, "pose": 6, "illumination": 27}
+    assert record["pose"] == {
+        "angles_degrees": {"x": 0, "y": 0, "z": 0},
+        "translation_mm": [0, 0, -1000],
+    }
+    assert record["photo_size"] == [512, 512]
+    assert len(record["checkpoint"]["sha256"]) == 64
+    there, back = (np.array(record["alignment"][key]) for key in ("photo_to_aligned", "aligned_to_photo"))
+    np.testing.assert_allclose(there[:, :2] @ back[:, :2], np.eye(2), atol=1e-5)
+    assert 0 <= record["visible_fraction"] <= 1
+
+
+def test_the_gallery_links_only_to_files_that_are_there(checkpoint, photos, tmp_path):
+    picture(photos / "astronaut.png").save(photos / "a name, #1 & more.png")
+    landmarks = photos.parent / "landmarks"
+    shutil.copy(landmarks / "astronaut.csv", landmarks / "a name, #1 & more.csv")
+    predict(checkpoint, [photos], tmp_path / "out")
+    links = Links(tmp_path / "out" / "index.html").found
+    assert len(links) == 2 * 8
+    from urllib.parse import unquote
+
+    assert all((tmp_path / "out" / unquote(link)).is_file() for link in links)
+
+
+def test_one_bad_photograph_is_reported_and_the_others_are_done(checkpoint, photos, tmp_path, capsys):
+    (photos / "broken.jpg").write_bytes(b"not a picture")
+    assert predict(checkpoint, [photos], tmp_path / "out") == 1
+    assert (tmp_path / "out" / "astronaut" / "fit.json").is_file()
+    assert not (tmp_path / "out" / "broken").exists()
+    page = (tmp_path / "out" / "index.html").read_text()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "broken.jpg" in capsys.readouterr().err
+    assert "broken.jpg" in page
+    assert [entry["photo"] for entry in summary["fitted"]] == ["astronaut.png"]
+    assert "broken.jpg" in summary["failed"][0]["reason"]
+
+
+BAD_PHOTOS = {
+    "unreadable": b"not a picture",
+    "empty": b"",
+    "torn": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PHOTOS)
+def test_a_photograph_that_can_t_be_read_is_named(checkpoint, photos, tmp_path, capsys, kind):
+    (photos / "astronaut.png").write_bytes(BAD_PHOTOS[kind])
+    assert predict(checkpoint, [photos], tmp_path / "out") == 1
+    assert "astronaut.png" in capsys.readouterr().err
+
+
+def converted(astronaut: np.ndarray, mode: str) -> Image.Image:
+    picture = Image.fromarray(astronaut)
+    if mode == "I;16":
+        grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+        return Image.fromarray(grey)
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", ".png"), ("RGBA", ".png"), ("P", ".png"), ("CMYK", ".jpg"), ("I;16", ".png")]
+)
+def test_every_kind_of_picture_is_fitted(checkpoint, photos, tmp_path, astronaut, mode, suffix):
+    (photos / "astronaut.png").unlink()
+    converted(astronaut, mode).save(photos / f"astronaut{suffix}")
+    assert predict(checkpoint, [photos], tmp_path / "out") == 0
+    expected = converted(astronaut, "L" if mode in ("L", "I;16") else "RGB").convert("RGB")
+    below = (0, 300, 512, 512)
+    overlay = picture(tmp_path / "out" / "astronaut" / "overlay.jpg").crop(below).reduce(8)
+    difference = np.asarray(overlay).astype(int) - np.asarray(expected.crop(below).reduce(8))
+    assert np.abs(difference).mean() < 3, "below the face the photograph is unchanged, but for JPEG's losses"
+
+
+def test_exif_rotation_is_applied(checkpoint, photos, tmp_path, astronaut):
+    """A camera held sideways: the file's pixels are turned, and the landmarks are those of the upright picture."""
+    (photos / "astronaut.png").unlink()
+    turned = Image.fromarray(np.rot90(astronaut[:400]).copy())
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(photos / "astronaut.jpg", exif=exif, quality=95)
+    assert predict(checkpoint, [photos], tmp_path / "out") == 0
+    region = picture(tmp_path / "out" / "astronaut" / "face_region.png")
+    assert region.size == (512, 400)
+    assert np.asarray(region)[125, 225] == 255
+
+
+def rows(points: list[str]) -> str:
+    return "\n".join(points) + "\n"
+
+
+BAD_LANDMARKS = {
+    "missing": None,
+    "empty": "",
+    "too few rows": rows(["1,2"] * 67),
+    "too many rows": rows(["1,2"] * 69),
+    "one column": rows(["1"] * 68),
+    "three columns": rows(["1,2,3"] * 68),
+    "not numbers": rows(["a,b"] * 68),
+    "nan": rows(["nan,2"] + ["1,2"] * 67),
+    "infinite": rows(["inf,2"] + ["1,2"] * 67),
+    "all in one point": rows(["5,5"] * 68),
+    "outside": rows([f"{1000 + i},{2000 - i}" for i in range(68)]),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_LANDMARKS)
+def test_bad_landmarks_name_their_file(checkpoint, photos, tmp_path, capsys, kind):
+    file = photos.parent / "landmarks" / "astronaut.csv"
+    file.unlink()
+    if BAD_LANDMARKS[kind] is not None:
+        file.write_text(BAD_LANDMARKS[kind])
+    assert predict(checkpoint, [photos], tmp_path / "out") == 1
+    message = capsys.readouterr().err
+    assert ("astronaut.png" if kind in ("all in one point", "outside") else "astronaut.csv") in message
+    assert "Traceback" not in message
+
+
+def test_an_empty_folder_is_an_error(checkpoint, tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(OccfitError, match="no photograph"):
+        predict(checkpoint, [tmp_path / "photos"], tmp_path / "out")
+
+
+def test_an_output_folder_that_can_t_be_written_is_an_error(checkpoint, photos, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OccfitError, match="output folder can't be written"):
+        predict(checkpoint, [photos], tmp_path / "file" / "out")
+
+
+def test_a_folder_of_landmarks_that_is_not_there_is_an_error(checkpoint, photos, tmp_path):
+    with pytest.raises(OccfitError, match="folder of landmarks"):
+        predict(checkpoint, [photos], tmp_path / "out", landmarks=tmp_path / "nowhere")
+
+
+def test_the_command_line_prints_an_error_as_one_line(photos, tmp_path, capsys):
+    arguments = [
+        photos,
+        "--checkpoint",
+        tmp_path / "no.ckpt",
+        "--landmarks",
+        tmp_path,
+        "--out",
+        tmp_path / "out",
+    ]
+    assert command_line(["predict", *map(str, arguments)]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "no.ckpt" in message
+
+
+def test_photographs_of_one_name_are_refused_and_the_others_kept(tmp_path):
+    for name in ("a/face.jpg", "b/face.png", "b/other.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    photos, failures = find_photos([tmp_path / "a", tmp_path / "b"])
+    assert photos == [tmp_path / "b" / "other.jpg"]
+    assert [failure.photo.name for failure in failures] == ["face.jpg", "face.png"]
+    assert all("also named 'face'" in str(failure.error) for failure in failures)
+
+
+def test_a_photograph_named_twice_is_fitted_once(tmp_path):
+    (tmp_path / "face.jpg").touch()
+    photos, failures = find_photos([tmp_path / "face.jpg", tmp_path, tmp_path / "face.jpg"])
+    assert photos == [tmp_path / "face.jpg"]
+    assert not failures
+
+
+def test_a_path_that_is_not_there_is_a_failure(tmp_path):
+    (tmp_path / "face.jpg").touch()
+    photos, failures = find_photos([tmp_path / "face.jpg", tmp_path / "nowhere.jpg"])
+    assert len(photos) == 1
+    assert "nowhere.jpg" in str(failures[0].error)
+
+
+def test_the_same_fit_from_a_file_an_array_and_a_tensor(checkpoint, photos, astronaut):
+    import torch
+
+    fitter = occfit.load(checkpoint)
+    landmarks = photos.parent / "landmarks" / "astronaut.csv"
+    points = np.loadtxt(landmarks, delimiter=",") + 0.5
+    tensor = torch.from_numpy(astronaut.copy()).permute(2, 0, 1)
+    from_file = fitter(photos / "astronaut.png", landmarks)
+    for image in (astronaut, astronaut / 255, tensor, tensor.float() / 255):
+        fit = fitter(image, points)
+        np.testing.assert_array_equal(fit.photo, from_file.photo)
+        np.testing.assert_array_equal(fit.visibility, from_file.visibility)
+        np.testing.assert_array_equal(fit.mesh.vertices, from_file.mesh.vertices)
