@@ -22,7 +22,7 @@ class StoppedError(OccfitError):
 
     def __init__(self, stage: str, step: int, number: int, checkpoint: Path):
         super().__init__(
-            f"StoppedError in stage '{stage}' after step {step}",
+            f"Stopped in stage '{stage}' after step {step}",
             checkpoint,
             "The same command with resume=true goes on",
         )
