@@ -36,10 +36,10 @@ def evaluate(config: dict[str, Any]) -> None:
 
     checkpoint = Path(config["checkpoint"])
     output = Path(config["output"])
-    if output.resolve() == checkpoint.resolve().parents[1]:
+    if output.resolve() == checkpoint.resolve().parent.parent:
         raise OccfitError("The folder holds the run's own scores", output, "Choose another output=")
     machine = prepare_machine(config["accelerator"], "32-true", config["threads"])
-    stores = None if config["data"] is None else prepare_test_sets(config, checkpoint)
+    stores = None if config.get("data") is None else prepare_test_sets(config, checkpoint)
     print_scores(evaluate_run(checkpoint, output, machine.device, stores), Console())
 
 

@@ -119,9 +119,9 @@ class EvaluateConfig:
     checkpoint: str
     output: str
     size: int
-    data: Component | None
     accelerator: Literal["auto", "cpu", "gpu"]
     threads: int | None
+    data: Component | None = None
 
 
 SCHEMAS = {"train": TrainConfig, "evaluate": EvaluateConfig}
