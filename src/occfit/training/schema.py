@@ -23,14 +23,26 @@ Component = Annotated[Mapping[str, Any], "has a _target_"]
 """A node that must have a `_target_`."""
 
 ALLOWED_TARGETS = (
-    "occfit.face_model",
-    "occfit.rendering",
+    "occfit.face_model.builtin.builtin_face_model",
+    "occfit.face_model.files.load_face_model",
+    "occfit.rendering.rasterize",
     "occfit.networks",
-    "occfit.data",
-    "occfit.training",
+    "occfit.data.augmentation.Augmentation",
+    "occfit.data.synthetic.world.WorldConfig",
+    "occfit.training.csv_log.CSVLog",
+    "occfit.training.objectives",
+    "occfit.training.prices",
+    "occfit.training.recognition.RecognitionTraining",
+    "occfit.training.schedule",
     "torch.optim",
     "lightning.pytorch.loggers",
 )
+"""What a configuration may call: these, and what is defined inside them. None of it writes where it is told to,
+as `save_face_model` and `write_checkpoint` would, since a checkpoint may come from anywhere."""
+
+PACKAGES = ("occfit", "torch.optim", "lightning.pytorch.loggers")
+"""Where a `_target_` is looked up; another package isn't even imported."""
+
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_"}
 
 
@@ -39,24 +51,26 @@ def locate(target: str) -> Callable:
     """The class or function that `target` names.
 
     Raises:
-        OccfitError: it doesn't exist, or isn't defined inside one of `ALLOWED_TARGETS`.
+        OccfitError: it doesn't exist, or is none of `ALLOWED_TARGETS`.
     """
     module_name, _, attribute = target.rpartition(".")
-    remedy = f"A _target_ lies in one of {', '.join(ALLOWED_TARGETS)}"
-    if not _is_allowed(module_name):
-        raise OccfitError(f"'{target}' may not be called from a configuration", remedy=remedy)
+    forbidden = OccfitError(
+        f"'{target}' may not be called from a configuration", remedy="conf/ shows what can be called"
+    )
+    if not _is_inside(module_name, PACKAGES) or attribute.startswith("_"):
+        raise forbidden
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise OccfitError(f"'{target}' doesn't exist ({error})") from error
-    is_own = _is_allowed(getattr(found, "__module__", "") or "")
-    if not is_own or not (inspect.isclass(found) or inspect.isfunction(found)):
-        raise OccfitError(f"'{target}' may not be called from a configuration", remedy=remedy)
+    is_callable = inspect.isclass(found) or inspect.isfunction(found)
+    if not is_callable or not _is_inside(f"{found.__module__}.{found.__qualname__}", ALLOWED_TARGETS):
+        raise forbidden
     return found
 
 
-def _is_allowed(module: str) -> bool:
-    return any(module == allowed or module.startswith(f"{allowed}.") for allowed in ALLOWED_TARGETS)
+def _is_inside(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def check(value: Any, annotation: Any, path: str = "") -> None:
