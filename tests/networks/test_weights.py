@@ -103,6 +103,15 @@ def test_missing_and_unreadable_files(tmp_path):
         read_weights(tmp_path, REMEDY)
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".pkl", ".safetensors"])
+@pytest.mark.parametrize("content", [b"some text, not weights\n", b"\x80\x02}u.", b"\x8e" + b"\xff" * 8, b""])
+def test_a_file_of_something_else_is_refused(tmp_path, suffix, content):
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(OccfitError, match=r"can't be read.*w\.[a-z]+.*Get it there"):
+        read_weights(path, REMEDY)
+
+
 def test_weights_without_counters_fit():
     network, weights = small_network(), small_network().state_dict()
     load_weights(network, {k: v for k, v in weights.items() if "num_batches" not in k}, "file")
