@@ -156,16 +156,50 @@ def test_a_checkpoint_of_other_networks_is_refused(checkpoint, tmp_path):
         occfit.load(tmp_path / "other.ckpt")
 
 
+def test_a_system_that_was_trained_with_nvdiffrast_loads_without_it(checkpoint, tmp_path, photo, landmarks):
+    content = read_checkpoint(checkpoint)
+    content["occfit"]["config"]["rasterizer"]["name"] = "nvdiffrast"
+    write_checkpoint(tmp_path / "other.ckpt", content)
+    found, expected = (occfit.load(path)(photo, landmarks) for path in (tmp_path / "other.ckpt", checkpoint))
+    np.testing.assert_array_equal(found.reconstruction, expected.reconstruction)
+
+
 def test_a_torn_checkpoint_is_refused(checkpoint, tmp_path):
     (tmp_path / "torn.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(OccfitError, match=r"torn\.ckpt"):
         occfit.load(tmp_path / "torn.ckpt")
 
 
-def test_a_foreign_checkpoint_is_refused(tmp_path):
-    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+FOREIGN = {
+    "no entry": {"state_dict": {}},
+    "a number for an entry": {"occfit": 3, "state_dict": {}},
+    "an empty entry": {"occfit": {}, "state_dict": {}},
+    "no weights": {"occfit": {"format": 1, "system": "", "size": 64, "face_model": "", "config": {}}},
+    "a list": [1, 2],
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_checkpoint_is_refused(tmp_path, kind):
+    torch.save(FOREIGN[kind], tmp_path / "foreign.ckpt")
     with pytest.raises(OccfitError, match="isn't an occfit checkpoint"):
         occfit.load(tmp_path / "foreign.ckpt")
+
+
+@pytest.mark.parametrize("content", [b"", b"root:x:0:0:root:/root:/bin/bash", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, content):
+    (tmp_path / "other.ckpt").write_bytes(content)
+    with pytest.raises(OccfitError, match=r"can't be read.*other\.ckpt"):
+        occfit.load(tmp_path / "other.ckpt")
+
+
+def test_a_damaged_weight_is_noticed(checkpoint, tmp_path):
+    """torch.load reads over a checksum that is wrong."""
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "damaged.ckpt").write_bytes(content)
+    with pytest.raises(OccfitError, match=r"torn.*damaged\.ckpt"):
+        occfit.load(tmp_path / "damaged.ckpt")
 
 
 def test_a_missing_checkpoint_says_where_a_run_keeps_it(tmp_path):

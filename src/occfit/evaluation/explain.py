@@ -68,12 +68,14 @@ class FaceSystem(nn.Module):
 def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
     """The system whose weights a checkpoint holds. After the initialisation alone its mask is equation 9's.
 
+    It draws with the rasterizer that suits this machine, whichever it was trained with.
+
     Raises:
         OccfitError: the configuration is not one of ours, its face model isn't the one that the system was
             trained with, or the weights belong to other networks.
     """
     entry = checkpoint["occfit"]
-    config = entry["config"] | {"encoder": entry["config"]["encoder"] | {"weights": None}}
+    config = portable(entry["config"])
     networks = build_networks(config)
     if networks.face_model.digest() != entry["face_model"]:
         raise OccfitError(
@@ -88,3 +90,9 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
         visibility = RobustVisibility(config["objective"]["initialisation"]["threshold"])
         return FaceSystem(networks.encoder, networks.renderer, visibility, None)
     return FaceSystem(networks.encoder, networks.renderer, PredictedVisibility(), networks.segmenter)
+
+
+def portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without what only the machine of the training needs to have."""
+    encoder = config["encoder"] | {"weights": None}
+    return {**config, "encoder": encoder, "rasterizer": config["rasterizer"] | {"name": "auto"}}
