@@ -13,12 +13,14 @@ from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
 from occfit.errors import OccfitError
 from occfit.training import fit
-from occfit.training.build import NOT_THE_PAPERS
+from occfit.training.build import NOT_THE_PAPERS, build_networks
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.config import compose
 from occfit.training.machine import Machine
+from occfit.training.prepare import prepare_recognition
 from occfit.training.stage_checkpoint import StoppedError
 from occfit.training.stage_keys import stage_key
+from occfit.training.stage_store import StageStore
 
 pytestmark = pytest.mark.unit
 
@@ -108,6 +110,17 @@ def test_every_pipeline_trains_and_shares_the_initialisation(whole_run, tmp_path
 def test_the_published_objectives_train(whole_run, tmp_path, objective):
     train_and_evaluate(tiny(tmp_path / "run", f"objective={objective}"))
     assert (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_recognition_is_made_on_the_cpu_whatever_the_rasterizer_needs(whole_run, empty_store, tmp_path):
+    def on_cuda_only(*_):
+        raise OccfitError("This rasterizer draws on CUDA devices only")
+
+    config = tiny(tmp_path / "run")
+    networks = build_networks(config)
+    networks.renderer.rasterizer = on_cuda_only
+    made = prepare_recognition(config, CPU, networks, StageStore(cache_dir() / "stages"))
+    assert [(record["steps"], record["reused"]) for record in made.records] == [(2, False)]
 
 
 class StopAt(Callback):

@@ -19,6 +19,7 @@ from occfit.data.synthetic import WorldConfig
 from occfit.data.synthetic.prepare import prepare_synthetic, recognition_identities
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.networks.recognition import RecognitionNetwork
+from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.build import Networks, derive_seed
 from occfit.training.config import instantiate
@@ -71,14 +72,18 @@ def prepare_stores(config: Mapping[str, Any], face_model: MorphableModel) -> dic
 def prepare_recognition(
     config: Mapping[str, Any], machine: Machine, networks: Networks, store: StageStore
 ) -> Recognition:
-    """The recognition network: from its weight file, or trained on synthetic identities, or from the store."""
+    """The recognition network: from its weight file, or trained on synthetic identities, or from the store.
+
+    The identities are drawn on the CPU, where the networks still are, whichever rasterizer they train with.
+    """
     wanted = instantiate(config["recognition"])
     if isinstance(wanted, RecognitionNetwork):
         return Recognition(wanted, {}, [])
     people = prepare_people(wanted, recognition_world(config, wanted), networks.face_model)
     key = recognition_key(config, machine, {name: pictures.digest for name, pictures in people.items()})
     reused = store.find(key) is not None
-    folder = store.get(key, partial(build_recognition, wanted, people, networks.renderer, key.seed, machine))
+    renderer = FaceRenderer(networks.face_model, make_rasterizer("numba"), config["size"])
+    folder = store.get(key, partial(build_recognition, wanted, people, renderer, key.seed, machine))
     record = {"stage": "recognition", **json.loads((folder / RECORD).read_text()), "reused": reused}
     network = wanted.network(folder / WEIGHTS)
     return Recognition(network, {"recognition": key.digest()}, [record | {"key": key.digest()}])
