@@ -8,6 +8,7 @@ A checkpoint within a stage holds the trainer's state as well.
 
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import nn
 from occfit.errors import OccfitError
 
 FORMAT = 1
+KEPT_AS = "A run keeps it as checkpoints/last.ckpt"
 
 
 def describe_system(config: Mapping[str, Any], face_model: str, **more: Any) -> dict[str, Any]:
@@ -85,15 +87,35 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         OccfitError: the file is missing, torn, not one of ours, or from a newer version.
     """
     try:
+        _require_whole(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
+        raise OccfitError("There is no checkpoint", path, KEPT_AS) from error
+    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
         raise OccfitError(
-            "There is no checkpoint", path, "A run keeps it as checkpoints/last.ckpt"
+            "The checkpoint can't be read; it is torn or something else", path, KEPT_AS
         ) from error
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        raise OccfitError("The checkpoint can't be read; it is torn or something else", path) from error
-    if not isinstance(checkpoint, dict) or "occfit" not in checkpoint:
-        raise OccfitError("The file isn't an occfit checkpoint", path)
+    if not _is_ours(checkpoint):
+        raise OccfitError("The file isn't an occfit checkpoint", path, KEPT_AS)
     if checkpoint["occfit"]["format"] > FORMAT:
         raise OccfitError("The checkpoint is from a newer occfit", path, "Update occfit")
     return checkpoint
+
+
+def _require_whole(path: Path) -> None:
+    """Compares every part of the file with its checksum, which `torch.load` doesn't.
+
+    Raises:
+        BadZipFile: it isn't what `torch.save` wrote.
+        OSError: it can't be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+
+
+def _is_ours(content: Any) -> bool:
+    entry = content.get("occfit") if isinstance(content, dict) else None
+    if not isinstance(entry, dict) or not isinstance(content.get("state_dict"), dict):
+        return False
+    return isinstance(entry.get("format"), int) and entry.keys() >= {"system", "size", "face_model", "config"}
