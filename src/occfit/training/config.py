@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -16,19 +16,22 @@ from hydra.errors import (
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from occfit.errors import OccfitError, nearest
 from occfit.training.schema import Component, check
 
 StageName = Literal["initialise", "warm_up", "alternate"]
+Side = Annotated[int, Field(ge=16)]
+"""Of an aligned picture, in pixels."""
 
 
 @dataclass(frozen=True)
 class StageConfig:
     """One stage's length. `batch` counts the images of a step over all processes."""
 
-    steps: int
-    batch: int
+    steps: PositiveInt
+    batch: PositiveInt
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,11 @@ class TrainerConfig:
 
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "32-true", "bf16-mixed"]
-    threads: int | None
-    workers: int
-    save_every: int
-    log_every: int
-    validate_every: int
+    threads: PositiveInt | None
+    workers: NonNegativeInt
+    save_every: PositiveInt
+    log_every: PositiveInt
+    validate_every: PositiveInt
     progress: bool
 
 
@@ -96,7 +99,7 @@ class TrainConfig:
     seed: int
     output: str
     resume: bool
-    size: int
+    size: Side
     pipeline: list[StageName]
     stages: StagesConfig
     data: Component
@@ -118,9 +121,9 @@ class EvaluateConfig:
 
     checkpoint: str
     output: str
-    size: int
+    size: Side
     accelerator: Literal["auto", "cpu", "gpu"]
-    threads: int | None
+    threads: PositiveInt | None
     data: Component | None = None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
+from pydantic import PositiveInt
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -41,13 +42,13 @@ class RecognitionTraining:
         scale: of the cosines in the softmax.
     """
 
-    width: int = 16
-    dimensions: int = 128
-    people: int = 400
-    pictures: int = 8
-    unseen: int = 100
-    steps: int = 700
-    batch: int = 128
+    width: PositiveInt = 16
+    dimensions: PositiveInt = 128
+    people: PositiveInt = 400
+    pictures: PositiveInt = 8
+    unseen: PositiveInt = 100
+    steps: PositiveInt = 700
+    batch: PositiveInt = 128
     learning_rate: float = 4e-3
     margin: float = 0.1
     scale: float = 16.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from pydantic import NonNegativeInt, PositiveInt
 from torch.optim import Optimizer
 
 
@@ -40,8 +41,8 @@ class AlternatingSchedule:
     """In every `period` steps, the segmenter learns in the first `segmentation_steps`, the encoder in the
     others."""
 
-    period: int = 30_000
-    segmentation_steps: int = 5_000
+    period: PositiveInt = 30_000
+    segmentation_steps: NonNegativeInt = 5_000
 
     def phase_at(self, step: int) -> Phase:
         is_segmentation = step % self.period < self.segmentation_steps
