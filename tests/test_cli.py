@@ -102,6 +102,18 @@ def test_a_mistake_is_one_line(tmp_path, override, parts):
     assert_one_line(occfit("train", "preset=smoke", override, cwd=tmp_path), *parts)
 
 
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        (None, "'checkpoint' has no default"),
+        ("checkpoint=3", "There is no checkpoint"),
+        ("checkpoint=/dev/null", "can't be read"),
+    ],
+)
+def test_a_mistake_in_evaluate_is_one_line(tmp_path, override, part):
+    assert_one_line(occfit("evaluate", *([override] if override else []), cwd=tmp_path), part)
+
+
 def test_a_traceback_on_demand(tmp_path):
     result = occfit("train", "+sede=1", cwd=tmp_path, OCCFIT_TRACEBACK="1")
     assert result.returncode != 0

@@ -23,7 +23,7 @@ def take_size(composed: "DictConfig") -> None:
     """Pictures have the size that the checkpoint's networks know."""
     from occfit.training.checkpoint import read_checkpoint
 
-    composed.size = read_checkpoint(Path(composed.checkpoint))["occfit"]["size"]
+    composed.size = read_checkpoint(Path(str(composed.checkpoint)))["occfit"]["size"]
 
 
 def evaluate(config: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ def run_app(
     Raises:
         OccfitError: of the configuration, or from `task`.
     """
-    failures: list[OccfitError] = []
+    failures: list[Exception] = []
 
     def job(composed: DictConfig) -> None:
         hydra_config = HydraConfig.get()
@@ -39,7 +39,7 @@ def run_app(
             prepare(composed)
             config = resolve(composed, name) | {"output": hydra_config.runtime.output_dir}
             task(config)
-        except OccfitError as error:
+        except Exception as error:
             if hydra_config.mode == RunMode.MULTIRUN:
                 raise
             failures.append(error)  # raised below: Hydra would print lines of its own
@@ -48,6 +48,8 @@ def run_app(
     try:
         with _as_process_arguments([f"occfit {name}", *arguments]):
             start()
+        if failures:
+            raise failures[0]
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, name) from error
     except ValueError as error:
@@ -57,9 +59,10 @@ def run_app(
     except OSError as error:
         if error.filename is None:
             raise
-        raise OccfitError(f"The folder can't be written ({error.strerror})", error.filename) from error
-    if failures:
-        raise failures[0]
+        remedy = "Check its rights, or choose other folders with output= and OCCFIT_CACHE"
+        raise OccfitError(
+            f"A file or folder can't be written ({error.strerror})", error.filename, remedy
+        ) from error
     return 0
 
 
