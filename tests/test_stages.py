@@ -134,6 +134,17 @@ class StopAt(Callback):
             os.kill(os.getpid(), self.number)
 
 
+def stop(monkeypatch, stage: str, step: int, number: signal.Signals) -> None:
+    """Has the next run, unless it resumes, stopped in a step of a stage."""
+    make = fit.make_callbacks
+
+    def make_and_stop(run, key):
+        stopping = [StopAt(step, number)] if key.stage == stage and not run.config["resume"] else []
+        return [*make(run, key), *stopping]
+
+    monkeypatch.setattr(fit, "make_callbacks", make_and_stop)
+
+
 @pytest.mark.parametrize(
     ("stage", "step", "number"),
     [
@@ -141,16 +152,11 @@ class StopAt(Callback):
         ("warm_up", 0, signal.SIGTERM),
         ("alternate", 1, signal.SIGINT),
         ("alternate", 4, signal.SIGINT),
+        ("alternate", 5, signal.SIGTERM),
     ],
 )
 def test_a_stopped_run_goes_on_exactly(whole_run, empty_store, tmp_path, monkeypatch, stage, step, number):
-    make = fit.make_callbacks
-
-    def make_and_stop(run, key):
-        stop = [StopAt(step, number)] if key.stage == stage and not run.config["resume"] else []
-        return [*make(run, key), *stop]
-
-    monkeypatch.setattr(fit, "make_callbacks", make_and_stop)
+    stop(monkeypatch, stage, step, number)
     output = tmp_path / "run"
     with pytest.raises(StoppedError, match=f"stage '{stage}' after step {step + 1}.*resume=true") as caught:
         train_and_evaluate(tiny(output))
@@ -161,6 +167,20 @@ def test_a_stopped_run_goes_on_exactly(whole_run, empty_store, tmp_path, monkeyp
         train_and_evaluate(tiny(output))
     train_and_evaluate(tiny(output, "resume=true"))
     assert_same_run(output, whole_run)
+
+
+def test_a_checkpoint_of_another_machine_is_refused_and_kept(whole_run, empty_store, tmp_path, monkeypatch):
+    """Its stage's key differs, and so do those before it, whose training would replace the checkpoint."""
+    stop(monkeypatch, "alternate", 1, signal.SIGINT)
+    output = tmp_path / "run"
+    with pytest.raises(StoppedError):
+        train_and_evaluate(tiny(output))
+    before = (output / "checkpoints" / "last.ckpt").read_bytes()
+    with pytest.raises(OccfitError, match="another machine"):
+        train_and_evaluate(
+            tiny(output, "resume=true", "trainer.precision=bf16-mixed", "trainer.save_every=1")
+        )
+    assert (output / "checkpoints" / "last.ckpt").read_bytes() == before
 
 
 def scores(run: Path) -> str:

@@ -9,7 +9,7 @@ store where it is finished there.
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.console import Console
 from occfit.cache import cache_dir
 from occfit.training.build import build_networks, require_assets
 from occfit.training.checkpoint import load_networks, read_checkpoint, write_checkpoint
-from occfit.training.fit import CHECKPOINT, LOGS, Run, fit_stage, system_checkpoint
+from occfit.training.fit import CHECKPOINT, LOGS, Run, checkpoint_within, fit_stage, system_checkpoint
 from occfit.training.machine import prepare_machine
 from occfit.training.prepare import prepare_data, prepare_recognition
 from occfit.training.run_folder import RunFolder
@@ -39,9 +39,9 @@ def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
     require_assets(config)
     store = StageStore(cache_dir() / "stages")
     run, records = prepare_run(config, folder, store)
-    parent, checkpoint = None, {}
-    for name in config["pipeline"]:
-        key = stage_key(name, config, run.machine, parent, run.files)
+    keys, checkpoint = keys_of(run), {}
+    refuse_foreign_checkpoint(run, [key for key in keys if store.find(key) is None])
+    for key in keys:
         reused = store.find(key) is not None
         finished = store.get(
             key, build=lambda partial, key=key: fit_stage(run, key, partial), on_wait=say_waiting
@@ -49,8 +49,8 @@ def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
         load_networks(run.networks.trained(), read_checkpoint(finished / CHECKPOINT)["state_dict"], finished)
         records.append(collect(finished, folder, key, reused))
         folder.write_stages(records)
-        parent, checkpoint = key.digest(), system_checkpoint(run, key)
-        write_checkpoint(folder.checkpoints / f"{name}.ckpt", checkpoint)
+        checkpoint = system_checkpoint(run, key)
+        write_checkpoint(folder.checkpoints / f"{key.stage}.ckpt", checkpoint)
     write_checkpoint(folder.checkpoint, checkpoint)
     return run
 
@@ -66,6 +66,25 @@ def prepare_run(
     recognition = prepare_recognition(config, machine, networks, store)
     files = {"face_model": networks.face_model.digest(), **data.digests(), **recognition.digests}
     return Run(config, folder, machine, networks, data, recognition.network, files), recognition.records
+
+
+def keys_of(run: Run) -> list[StageKey]:
+    """The keys of the run's stages, in order; each names its parent, so all are known before the first is trained."""
+    keys: list[StageKey] = []
+    for name in run.config["pipeline"]:
+        parent = keys[-1].digest() if keys else None
+        keys.append(stage_key(name, run.config, run.machine, parent, run.files))
+    return keys
+
+
+def refuse_foreign_checkpoint(run: Run, unfinished: Sequence[StageKey]) -> None:
+    """Looks at the checkpoint that `resume=true` goes on from before an earlier stage, trained anew, replaces it.
+
+    Raises:
+        OccfitError: it is of another machine or version.
+    """
+    for key in unfinished:
+        checkpoint_within(run, key)
 
 
 def collect(finished: Path, folder: RunFolder, key: StageKey, reused: bool) -> dict[str, Any]:
