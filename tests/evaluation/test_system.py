@@ -1,6 +1,8 @@
 """`occfit.load`: what it reads, what it refuses, what a fit holds."""
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -128,6 +130,35 @@ def test_bad_landmark_arrays_are_refused(fitter, photo, bad):
         fitter(photo, bad)
 
 
+@pytest.mark.parametrize("bad", [np.full((68, 2), "a"), np.ones((68, 2), complex), np.ones((68, 2), bool)])
+def test_landmarks_that_are_no_numbers_are_refused(fitter, photo, bad):
+    with pytest.raises(OccfitError, match="The landmarks hold"):
+        fitter(photo, bad)
+
+
+def test_other_python_objects_are_refused():
+    """In a process of its own: the tests' type checker would refuse them first."""
+    code = """if True:
+        from occfit import OccfitError
+        from occfit.evaluation.inputs import as_landmarks, as_photo
+        for read in (as_photo, as_landmarks):
+            for value in (None, [[1, 2]] * 68, 3):
+                try:
+                    read(value)
+                except OccfitError as error:
+                    print(error)
+    """
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = result.stdout.splitlines()
+    assert [line.split(" ")[1] for line in lines] == ["image"] * 3 + ["landmarks"] * 3
+    assert "list" in lines[1]
+
+
+def test_bfloat16_tensors_are_read(fitter, photo, landmarks):
+    image = torch.from_numpy(photo).permute(2, 0, 1).bfloat16() / 255
+    assert fitter(image, torch.from_numpy(landmarks).bfloat16()).photo.shape == photo.shape
+
+
 def test_the_initialisation_s_checkpoint_is_a_system_too(checkpoint, photo, landmarks):
     """Its mask is equation 9's, so it is decided, and inside the rendered region."""
     fit = occfit.load(checkpoint.with_name("initialise.ckpt"))(photo, landmarks)
@@ -205,6 +236,12 @@ def test_a_damaged_weight_is_noticed(checkpoint, tmp_path):
 def test_a_missing_checkpoint_says_where_a_run_keeps_it(tmp_path):
     with pytest.raises(OccfitError, match=r"checkpoints/last\.ckpt"):
         occfit.load(tmp_path / "nowhere.ckpt")
+
+
+@pytest.mark.parametrize("device", ["cuda:9", "gpu", "meta"])
+def test_a_device_that_is_not_here_is_refused(checkpoint, device):
+    with pytest.raises(OccfitError, match=f"can't compute on '{device}'"):
+        occfit.load(checkpoint, device=device)
 
 
 def test_a_checkpoint_can_t_call_what_it_likes(checkpoint, tmp_path):

@@ -6,6 +6,7 @@ import numba
 import pytest
 import torch
 
+from occfit.errors import OccfitError
 from occfit.training import machine
 from occfit.training.machine import describe_machine, prepare_machine, resolve_precision, set_threads
 
@@ -79,3 +80,11 @@ def test_the_commit_of_a_checkout(tmp_path, monkeypatch):
 def test_importing_it_does_not_start_cuda():
     script = "import occfit.training.machine, torch; assert not torch.cuda.is_initialized()"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_gpu_that_is_not_here_is_refused(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    if torch.cuda.is_available():
+        pytest.skip("torch has found a GPU already")
+    with pytest.raises(OccfitError, match="can't compute on 'cuda'"):
+        prepare_machine("gpu", "32-true", 1)

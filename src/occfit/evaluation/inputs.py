@@ -27,7 +27,9 @@ def as_photo(image: ImageLike) -> Picture:
         image = image.detach().cpu()
         if image.ndim != 3 or image.shape[0] != 3:
             raise _wrong(f"is a tensor of shape {tuple(image.shape)}", "A tensor is 3 h w, an array h w 3.")
-        image = image.permute(1, 2, 0).numpy()
+        image = _as_array(image.permute(1, 2, 0))
+    if not isinstance(image, np.ndarray):
+        raise _wrong(f"is a {type(image).__name__}", "Give a file's path, an array h w 3 or a tensor 3 h w.")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise _wrong(f"is an array of shape {image.shape}", "An array is h w 3, a tensor 3 h w.")
     if image.dtype == np.uint8:
@@ -48,7 +50,12 @@ def as_landmarks(landmarks: LandmarksLike) -> Float[np.ndarray, "68 2"]:
     if isinstance(landmarks, str | Path):
         return read_landmarks(Path(landmarks))
     if isinstance(landmarks, Tensor):
-        landmarks = landmarks.detach().cpu().numpy()
+        landmarks = _as_array(landmarks.detach().cpu())
+    if not isinstance(landmarks, np.ndarray):
+        reason = f"The landmarks are a {type(landmarks).__name__}"
+        raise OccfitError(reason, remedy="Give a CSV file's path, or an array or tensor 68 2.")
+    if not (np.issubdtype(landmarks.dtype, np.floating) or np.issubdtype(landmarks.dtype, np.integer)):
+        raise OccfitError(f"The landmarks hold {landmarks.dtype}", remedy="Give numbers.")
     if landmarks.shape != (68, 2):
         reason = f"The landmarks have the shape {landmarks.shape}"
         raise OccfitError(reason, remedy="Give 68 points x, y in iBUG order.")
@@ -57,6 +64,10 @@ def as_landmarks(landmarks: LandmarksLike) -> Float[np.ndarray, "68 2"]:
             "The landmarks hold NaN or infinity", remedy="Leave photographs without a face out."
         )
     return landmarks.astype(np.float32)
+
+
+def _as_array(tensor: Tensor) -> np.ndarray:
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def as_image(picture: Picture) -> Float[Tensor, "3 h w"]:

@@ -22,6 +22,7 @@ from occfit.evaluation.mesh import Mesh
 from occfit.evaluation.pictures import Picture, Region
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.checkpoint import read_checkpoint
+from occfit.training.machine import require_device
 from occfit.types import FaceBatch, Mask
 
 LARGEST_RENDERING = 1024
@@ -54,8 +55,9 @@ def load(checkpoint: str | Path, device: str = "cpu") -> "FaceFitter":
 
     Raises:
         OccfitError: the file is missing, torn, foreign, from a newer version or made with another face model
-            than the one its configuration gives here.
+            than the one its configuration gives here; or torch can't compute on the device.
     """
+    require_device(device)
     path = Path(checkpoint)
     content = read_checkpoint(path)
     system = build_system(content, path).to(device)

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from occfit.errors import OccfitError
+
 RECORDED_PACKAGES = ("torch", "lightning", "numpy", "numba", "opencv-python-headless", "albumentations")
 
 
@@ -50,10 +52,29 @@ def set_threads(count: int | None) -> int:
 
 
 def resolve_accelerator(accelerator: str) -> str:
-    """`auto` as what it means here: `cuda` with a device, else `cpu`."""
+    """`auto` as what it means here: `cuda` with a device, else `cpu`.
+
+    Raises:
+        OccfitError: a GPU is asked for, and torch has none here.
+    """
     if accelerator == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    return "cuda" if accelerator == "gpu" else accelerator
+    device = "cuda" if accelerator == "gpu" else accelerator
+    require_device(device)
+    return device
+
+
+def require_device(device: str) -> None:
+    """Checks that torch can compute there.
+
+    Raises:
+        OccfitError: it can't, or there is no such kind of device.
+    """
+    try:
+        torch.zeros(1, device=device).add_(1).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        remedy = "Use cpu, or cuda where torch finds a GPU"
+        raise OccfitError(f"torch can't compute on '{device}' here", remedy=remedy) from error
 
 
 def resolve_precision(precision: str, device: str) -> str:
