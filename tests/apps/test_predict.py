@@ -240,6 +240,13 @@ def test_a_photograph_named_twice_is_fitted_once(tmp_path):
     assert not failures
 
 
+def test_a_link_that_leads_nowhere_stops_no_other_photograph(checkpoint, photos, tmp_path, capsys):
+    (photos / "loop.png").symlink_to("loop.png")
+    assert predict(checkpoint, [photos], tmp_path / "out") == 1
+    assert (tmp_path / "out" / "astronaut" / "fit.json").is_file()
+    assert "loop.png" in capsys.readouterr().err
+
+
 def test_a_path_that_is_not_there_is_a_failure(tmp_path):
     (tmp_path / "face.jpg").touch()
     photos, failures = find_photos([tmp_path / "face.jpg", tmp_path / "nowhere.jpg"])

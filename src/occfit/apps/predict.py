@@ -1,6 +1,7 @@
 """`occfit predict`: fits photographs and writes what was found, in each photograph's own pixels."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def find_photos(inputs: Sequence[Path]) -> tuple[list[Path], list[Failure]]:
             failures.append(
                 Failure(path, OccfitError("There is no such photograph", path, "Check the path."))
             )
-    unique = list({path.resolve(): path for path in found}.values())
+    unique = list({os.path.realpath(path): path for path in found}.values())
     stems = [path.stem for path in unique]
     photos = [path for path in unique if stems.count(path.stem) == 1]
     for path in unique:
