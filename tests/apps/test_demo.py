@@ -3,6 +3,7 @@
 import pytest
 
 from occfit.apps.demo import main, output_folder, overrides
+from occfit.errors import OccfitError
 
 pytestmark = pytest.mark.unit
 
@@ -22,3 +23,13 @@ def test_a_demo_that_was_begun_goes_on(tmp_path):
 def test_help_runs_nothing(capsys):
     assert main(["--help"]) == 0
     assert "KEY=VALUE" in capsys.readouterr().out
+
+
+def test_the_configuration_can_be_shown(tmp_path, capsys):
+    assert main(["preset=smoke", f"output={tmp_path / 'run'}", "--cfg", "job"]) == 0
+    assert "preset: smoke" in capsys.readouterr().out
+
+
+def test_a_key_without_a_value_is_refused():
+    with pytest.raises(OccfitError, match="'output' can't be read"):
+        main(["output", "--cfg", "job"])

@@ -28,14 +28,14 @@ def main(arguments: Sequence[str]) -> int:
     run = output_folder(settings)
     is_finished = (run / "metrics.json").exists()
     code = train.main(settings)
-    if code == 0:
+    if code == 0 and (run / "metrics.json").exists():  # not after --cfg
         show(run, with_scores=is_finished)
     return code
 
 
 def overrides(arguments: Sequence[str]) -> list[str]:
     """The demo's settings, but for those given, then those given; `resume=true` where the run was begun."""
-    given = {argument.partition("=")[0] for argument in arguments}
+    given = {argument.partition("=")[0] for argument in arguments if "=" in argument}
     settings = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given] + list(arguments)
     is_begun = (output_folder(settings) / "config.yaml").exists()
     return settings + ["resume=true"] * (is_begun and "resume" not in given)
