@@ -70,6 +70,15 @@ def test_a_signal_ends_a_command_in_one_line(monkeypatch, capsys, number):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "occfit.cli", "train", "--help"]
+    result = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, timeout=300)
+    os.close(writer)
+    assert result.stderr == b""
+
+
 def test_an_unknown_command(tmp_path):
     assert_one_line(occfit("trian", cwd=tmp_path), "There is no command 'trian'", "'train'")
 

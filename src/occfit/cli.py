@@ -52,7 +52,9 @@ def run(arguments: Sequence[str]) -> int:
     if os.environ.get("OCCFIT_TRACEBACK"):
         return command(arguments[0])(arguments[1:])
     try:
-        return command(arguments[0])(arguments[1:])
+        code = command(arguments[0])(arguments[1:])
+        sys.stdout.flush()
+        return code
     except OccfitError as error:
         print(f"occfit: {error}", file=sys.stderr)
         return error.exit_code
@@ -61,6 +63,11 @@ def run(arguments: Sequence[str]) -> int:
             "occfit: Stopped. What was finished is kept; the same command goes on from there", file=sys.stderr
         )
         return 130
+    except (
+        BrokenPipeError
+    ):  # whoever read the output has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Exception as error:
         reason = " ".join(str(error).split()) or "no reason given"
         what = f"{type(error).__name__}: {reason}. OCCFIT_TRACEBACK=1 shows where"
