@@ -90,6 +90,15 @@ def test_an_interrupted_write_leaves_no_file(
     assert torch.equal(builtin_face_model("coarse", tmp_path).mean_shape, small_model().mean_shape)
 
 
+@pytest.mark.parametrize("kept", [0, 10, 4000])
+def test_a_damaged_file_is_built_again(tmp_path: Path, counted_builds: list[str], kept: int):
+    model = builtin_face_model("coarse", tmp_path)
+    (file,) = tmp_path.glob("*.h5")
+    file.write_bytes(file.read_bytes()[:kept])
+    assert builtin_face_model("coarse", tmp_path).digest() == model.digest()
+    assert counted_builds == ["coarse", "coarse"]
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OccfitError, match=r"can't be kept.*OCCFIT_CACHE") as error:

@@ -58,16 +58,29 @@ def builtin_face_model(resolution: Resolution = "coarse", cache: Path | None = N
         )
     folder = cache_dir() if cache is None else Path(cache)
     path = folder / f"face_model_{resolution}_v{VERSION}.h5"
-    if not path.is_file():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_suffix(".lock")):
-                if not path.is_file():
-                    _save_whole(build_face_model(resolution), path)
-        except OSError as error:
-            raise OccfitError(
-                "The face model can't be kept", folder, "Set OCCFIT_CACHE to a folder you may write to"
-            ) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _kept(path) or _build_once(resolution, path)
+    except OSError as error:
+        raise OccfitError(
+            "The face model can't be kept", folder, "Set OCCFIT_CACHE to a folder you may write to"
+        ) from error
+
+
+def _kept(path: Path) -> MorphableModel | None:
+    """The model in the file; None where there is none or it has been damaged since."""
+    try:
+        return load_face_model(path) if path.is_file() else None
+    except OccfitError:
+        return None
+
+
+def _build_once(resolution: Resolution, path: Path) -> MorphableModel:
+    """Builds the model into the file, unless another process has just done it."""
+    with FileLock(path.with_suffix(".lock")):
+        if found := _kept(path):
+            return found
+        _save_whole(build_face_model(resolution), path)
     return load_face_model(path)
 
 
