@@ -123,6 +123,12 @@ def test_recognition_is_made_on_the_cpu_whatever_the_rasterizer_needs(whole_run,
     assert [(record["steps"], record["reused"]) for record in made.records] == [(2, False)]
 
 
+@pytest.mark.slow
+def test_each_stage_is_a_run_of_its_own_at_weights_and_biases(whole_run, empty_store, tmp_path):
+    train_and_evaluate(tiny(tmp_path / "run", "logger=wandb"))
+    assert len(list((tmp_path / "run" / "logs" / "wandb").glob("offline-run-*"))) == len(STAGES)
+
+
 class StopAt(Callback):
     """Sends this process a signal in a step of a stage."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 from occfit.data.datamodule import FaceDataModule
 from occfit.errors import OccfitError
@@ -71,7 +71,7 @@ def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, CSVLog):
             logger.begin(begun)
-    with expected_warnings():
+    with expected_warnings(), closing(trainer.loggers):
         trainer.fit(module, datamodule=loader, ckpt_path=resumed, weights_only=True)
     write_checkpoint(partial / CHECKPOINT, system_checkpoint(run, key))
     shutil.copytree(logs, partial / LOGS)
@@ -88,6 +88,18 @@ def expected_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r".*your dataloader is not resumable.*")
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
         yield
+
+
+@contextmanager
+def closing(loggers: list[Logger]) -> Iterator[None]:
+    """Ends the stage's run at Weights & Biases: the next stage would go on in it, its steps counted from 0 again."""
+    try:
+        yield
+    finally:
+        if any(isinstance(logger, WandbLogger) for logger in loggers):
+            import wandb
+
+            wandb.finish()
 
 
 def make_module(run: Run, key: StageKey) -> OccFit:
