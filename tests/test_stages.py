@@ -113,7 +113,7 @@ def test_the_published_objectives_train(whole_run, tmp_path, objective):
 
 
 def test_recognition_is_made_on_the_cpu_whatever_the_rasterizer_needs(whole_run, empty_store, tmp_path):
-    def on_cuda_only(*_):
+    def on_cuda_only(positions, triangles, height, width):
         raise OccfitError("This rasterizer draws on CUDA devices only")
 
     config = tiny(tmp_path / "run")
