@@ -12,6 +12,7 @@ from lightning.pytorch import Callback
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
 from occfit.errors import OccfitError
+from occfit.rendering.rasterize import nvdiffrast
 from occfit.training import fit
 from occfit.training.build import NOT_THE_PAPERS, build_networks
 from occfit.training.checkpoint import read_checkpoint
@@ -280,6 +281,15 @@ def test_the_machine_the_parent_and_files_change_the_key():
         key_of(files={"face_model": "g"}),
     ]
     assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_auto_draws_with_on_a_gpu_changes_the_key(monkeypatch, device):
+    keys = []
+    for is_installed in (False, True):
+        monkeypatch.setattr(nvdiffrast, "is_installed", lambda answer=is_installed: answer)
+        keys.append(key_of(machine=Machine(device, "32-true", 1)))
+    assert (keys[0] != keys[1]) == (device == "cuda")
 
 
 @pytest.mark.parametrize(

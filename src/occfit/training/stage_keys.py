@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from occfit.rendering.rasterize import resolve_rasterizer
 from occfit.training.build import asset_files
 from occfit.training.machine import Machine
 from occfit.training.stage_store import StageKey, file_digest
@@ -37,6 +38,7 @@ def stage_key(
     """
     groups = GROUPS if name == "initialise" else (*GROUPS, "segmenter")
     subtree = {group: without_paths(config[group]) for group in groups} | {
+        "rasterizer": drawn_with(config["rasterizer"], machine),
         "size": config["size"],
         "objective": {
             part: config["objective"][part] for part in OBJECTIVES[name] if part in config["objective"]
@@ -62,6 +64,13 @@ def stage_key(
         parent=parent,
         files={**files, **weights},
     )
+
+
+def drawn_with(rasterizer: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
+    """The rasterizer's node; on a GPU `auto` depends on what is installed, and draws other silhouettes with it."""
+    if machine.device != "cuda":
+        return dict(rasterizer)
+    return {**rasterizer, "name": resolve_rasterizer(rasterizer["name"], machine.device)}
 
 
 def recognition_key(config: Mapping[str, Any], machine: Machine, files: Mapping[str, str]) -> StageKey:

@@ -33,7 +33,7 @@ class AutoRasterizer:
         return self._cuda(positions, triangles, height, width)
 
     def _for_cuda(self) -> Rasterizer:
-        if nvdiffrast.is_installed():
+        if resolve_rasterizer("auto", "cuda") == "nvdiffrast":
             return NvdiffrastRasterizer()
         warnings.warn(
             "nvdiffrast is not installed: faces are rasterized on the CPU and copied, which is slow. "
@@ -41,6 +41,13 @@ class AutoRasterizer:
             stacklevel=3,
         )
         return self._cpu
+
+
+def resolve_rasterizer(name: str, device: str) -> str:
+    """`auto` as what it means for positions on that type of device."""
+    if name != "auto":
+        return name
+    return "nvdiffrast" if device == "cuda" and nvdiffrast.is_installed() else "numba"
 
 
 RASTERIZERS = {
