@@ -10,6 +10,7 @@ import pytest
 
 from occfit import cli
 from occfit.cli import COMMANDS
+from occfit.training.config import conf_dir
 
 pytestmark = pytest.mark.unit
 
@@ -89,6 +90,12 @@ def test_train_help_shows_groups_and_keys(tmp_path):
     assert "pipeline: " in result.stdout
     assert "proposed" in result.stdout
     assert "seed: 0" in result.stdout
+
+
+def test_evaluate_help_shows_only_the_group_that_it_has(tmp_path):
+    groups = occfit("evaluate", "--help", cwd=tmp_path).stdout.split("(GROUP=NAME):\n")[1].split("\n\n")[0]
+    names = sorted(path.stem for path in (conf_dir() / "data").glob("*.yaml"))
+    assert groups == f"data: {', '.join(names)}"
 
 
 def test_train_shows_its_configuration(tmp_path):
