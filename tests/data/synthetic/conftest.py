@@ -3,6 +3,7 @@
 import pytest
 
 from occfit.data.synthetic.faces import Face
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.splits import Plan
 from occfit.data.synthetic.world import BLOCK, WorldConfig, make_studio
 from occfit.face_model import MorphableModel, builtin_face_model
@@ -20,7 +21,10 @@ def config() -> WorldConfig:
 
 @pytest.fixture(scope="session")
 def plans() -> list[Plan]:
-    return [Plan("train", person, person % 2 == 0, ()) for person in range(BLOCK)]
+    return [
+        Plan("train", person, Setting.STUDIO if person % 2 == 0 else Setting.WILD, ())
+        for person in range(BLOCK)
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,11 @@ import torch
 
 from occfit.data.synthetic.faces import Face
 from occfit.data.synthetic.priors import (
+    JAW,
+    LOWER_LIP,
+    Setting,
     ambient,
+    draw_expression,
     draw_light,
     draw_rotation,
     illumination_parameters,
@@ -45,29 +49,44 @@ def test_painters_and_renderer_share_a_camera(faces: list[Face]):
 
 
 def test_light_survives_its_parameters():
-    light = draw_light(np.random.default_rng(0), studio=False)
+    light = draw_light(np.random.default_rng(0), Setting.WILD)
     parameters = torch.from_numpy(illumination_parameters(light))[None]
     np.testing.assert_allclose(light_coefficients(parameters)[0].T.numpy(), light, atol=1e-5)
 
 
-@pytest.mark.parametrize("studio", [True, False])
-def test_faces_are_neither_black_nor_burnt(studio: bool):
+@pytest.mark.parametrize(
+    ("setting", "low", "high"),
+    [(Setting.STUDIO, 0.9, 1.5), (Setting.WILD, 0.7, 1.9), (Setting.VARIED, 0.5, 2.2)],
+)
+def test_faces_are_neither_black_nor_burnt(setting: Setting, low: float, high: float):
     lambert = np.array([1.0] + [2 / 3] * 3 + [1 / 4] * 5)
     front = harmonics(np.array([0.0, 0.0, 1.0])) * lambert
     for seed in range(200):
         rng = np.random.default_rng(seed)
-        shading = (front @ draw_light(rng, studio)).mean()
-        assert 0.7 < shading < 1.9
+        shading = (front @ draw_light(rng, setting)).mean()
+        assert low < shading < high
 
 
 def test_studio_light_and_pose_are_calmer():
-    def spread(studio: bool) -> float:
-        angles = [draw_rotation(np.random.default_rng(seed), studio) for seed in range(200)]
+    def spread(setting: Setting) -> float:
+        angles = [draw_rotation(np.random.default_rng(seed), setting) for seed in range(200)]
         return float(np.abs(angles)[:, 1].mean())
 
-    assert spread(True) < 0.5 * spread(False)
-    limits = [np.abs(draw_rotation(np.random.default_rng(seed), False)) for seed in range(300)]
+    assert spread(Setting.STUDIO) < 0.5 * spread(Setting.WILD)
+    limits = [np.abs(draw_rotation(np.random.default_rng(seed), Setting.WILD)) for seed in range(300)]
     assert np.degrees(np.max(limits, axis=0)) == pytest.approx([18, 35, 15], abs=4)
+    turned = [np.abs(draw_rotation(np.random.default_rng(seed), Setting.VARIED))[1] for seed in range(300)]
+    assert np.degrees(np.max(turned)) == pytest.approx(50, abs=4)
+
+
+def test_mouths_open_where_the_setting_is_varied():
+    """Far enough to show teeth, in a third of the pictures or more; seldom elsewhere."""
+
+    def opening(setting: Setting) -> np.ndarray:
+        drawn = np.array([draw_expression(np.random.default_rng(seed), setting) for seed in range(300)])
+        return np.mean(drawn[:, JAW] + drawn[:, LOWER_LIP] / 2 > 1.2)
+
+    assert opening(Setting.VARIED) > 0.33 > 2 * opening(Setting.WILD)
 
 
 def test_a_lamp_lights_the_side_it_stands_on():

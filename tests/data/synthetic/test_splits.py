@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from occfit.data.synthetic.detector import detector_noise
-from occfit.data.synthetic.occluders import HELD_OUT_KINDS, KINDS
+from occfit.data.synthetic.occluders import HELD_OUT_KINDS, KINDS, VARIED_KINDS
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.splits import STUDIO_SETS, TEST_SETS, plan_sample, recipes
 from occfit.data.synthetic.streams import Purpose, stream
 
@@ -38,14 +39,22 @@ def test_about_half_of_the_training_pictures_are_occluded_by_every_seen_kind():
     drawn = plans("train", 1500)
     assert np.mean([bool(plan.occluders) for plan in drawn]) == pytest.approx(0.5, abs=0.05)
     kinds = Counter(kind for plan in drawn for kind, _ in plan.occluders)
-    assert set(kinds) == set(KINDS[1:]) - set(HELD_OUT_KINDS)
+    assert set(kinds) == set(KINDS[1:]) - set(HELD_OUT_KINDS) - set(VARIED_KINDS)
     assert min(kinds.values()) > 30
+
+
+def test_varied_training_shows_everything_and_the_test_sets_stay():
+    varied = recipes(0.5, 8, varied=True)
+    drawn = [plan_sample(varied["train"], 0, "train", index) for index in range(600)]
+    assert {kind for plan in drawn for kind, _ in plan.occluders} == set(KINDS[1:])
+    assert all(plan.setting is Setting.VARIED for plan in drawn)
+    assert {name: varied[name] for name in TEST_SETS} == {name: RECIPES[name] for name in TEST_SETS}
 
 
 def test_studio_sets_show_only_their_kind():
     assert {plan.kind for plan in plans("glasses")} == {"sunglasses", "glasses"}
     assert {plan.kind for plan in plans("scarf")} == {"scarf"}
-    assert all(plan.studio for split in STUDIO_SETS for plan in plans(split, 20))
+    assert all(plan.setting is Setting.STUDIO for split in STUDIO_SETS for plan in plans(split, 20))
 
 
 def test_overall_is_a_mix_of_its_own():
@@ -91,7 +100,7 @@ def test_streams_of_different_purposes_differ():
 
 def test_hidden_points_are_found_less_well():
     def spread(kinds: list[str], points: slice) -> float:
-        errors = [detector_noise(np.random.default_rng(seed), 224, False, kinds) for seed in range(60)]
+        errors = [detector_noise(np.random.default_rng(seed), 224, Setting.WILD, kinds) for seed in range(60)]
         return float(np.std(np.stack(errors)[:, points]))
 
     assert spread(["scarf"], slice(48, 68)) > 2.5 * spread([], slice(48, 68))

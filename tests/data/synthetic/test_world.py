@@ -9,6 +9,7 @@ from occfit.data.alignment import align
 from occfit.data.synthetic.faces import Face
 from occfit.data.synthetic.occluders import KINDS
 from occfit.data.synthetic.painting import paint, true_masks
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.sensor import photograph
 from occfit.data.synthetic.sheets import annotate, occluder_sheet, split_sheet
 from occfit.data.synthetic.splits import Plan
@@ -125,7 +126,7 @@ def test_landmarks_are_in_the_picture(train: Samples, config: WorldConfig):
 
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_masks_follow_from_the_layers(faces: list[Face], config: WorldConfig, kind: str):
-    plan = Plan("train", 0, False, ((kind, False),))
+    plan = Plan("train", 0, Setting.WILD, ((kind, False),))
     painting = paint(faces[2], plan, config.seed, "train", 2, config.size)
     factor = config.supersampling
     cells = [
@@ -133,16 +134,21 @@ def test_masks_follow_from_the_layers(faces: list[Face], config: WorldConfig, ki
         for plane in (painting.region, painting.hidden)
     ]
     np.testing.assert_array_equal(painting.visibility, (cells[0] >= 0.5) & (cells[1] < 0.5))
-    bare = paint(faces[2], Plan("train", 0, False, ()), config.seed, "train", 2, config.size)
+    bare = paint(faces[2], Plan("train", 0, Setting.WILD, ()), config.seed, "train", 2, config.size)
     assert not (painting.visibility & ~bare.visibility).any()
     np.testing.assert_array_equal(bare.hidden, 0)
 
 
 def test_pixels_far_from_an_occluder_stay_as_they_were(faces: list[Face], config: WorldConfig):
     """An occluder changes what it covers and shades, and nothing of the rest (but for JPEG)."""
-    plain = paint(faces[4], Plan("train", 0, True, ()), config.seed, "train", 4, config.size)
+    plain = paint(faces[4], Plan("train", 0, Setting.STUDIO, ()), config.seed, "train", 4, config.size)
     dressed = paint(
-        faces[4], Plan("train", 0, True, (("sunglasses", False),)), config.seed, "train", 4, config.size
+        faces[4],
+        Plan("train", 0, Setting.STUDIO, (("sunglasses", False),)),
+        config.seed,
+        "train",
+        4,
+        config.size,
     )
     reach = cv2.dilate(dressed.hidden, np.ones((3, 3)), iterations=14)
     far = cv2.resize(reach, (config.size, config.size), interpolation=cv2.INTER_AREA) == 0
@@ -172,7 +178,7 @@ def test_faces_differ_in_brightness_and_none_is_black_or_burnt(train: Samples):
 @pytest.mark.parametrize("size", [112, 224])
 def test_other_sizes_show_the_same_scene(train: Samples, config: WorldConfig, face_model, size: int):
     larger = make_studio(replace(config, size=size), face_model)
-    plans = [Plan("train", 0, False, (("mask", False),))]
+    plans = [Plan("train", 0, Setting.WILD, (("mask", False),))]
     face = larger.draw(config.seed, "train", range(1), plans)[0]
     painting = paint(face, plans[0], config.seed, "train", 0, size)
     assert painting.image.shape == (size, size, 3)
@@ -190,6 +196,7 @@ def test_digest_knows_the_config_and_the_face_model(config: WorldConfig, face_mo
         "test": 9,
         "occluded": 0.4,
         "supersampling": 3,
+        "varied": True,
     }
     digests = {world_digest(replace(config, **{key: value}), face_model) for key, value in changed.items()}
     digests.add(world_digest(config, face_model))
@@ -205,11 +212,21 @@ def test_digest_knows_the_config_and_the_face_model(config: WorldConfig, face_mo
 def test_a_camera_keeps_what_it_sees():
     picture = np.zeros((128, 128, 3), np.float32)
     picture[..., 0], picture[:64, :, 1] = 0.8, 0.5
-    shots = [photograph(picture, np.random.default_rng(0), 64, studio=True) for _ in range(2)]
+    shots = [photograph(picture, np.random.default_rng(0), 64, Setting.STUDIO) for _ in range(2)]
     np.testing.assert_array_equal(shots[0], shots[1])
     assert shots[0].shape == (64, 64, 3)
     assert shots[0][:, :, 0].mean() == pytest.approx(204, abs=25)
     assert shots[0][:20, :, 1].mean() > 90 > 20 > shots[0][44:, :, 1].mean()
+
+
+def test_a_varied_world_has_other_training_pictures_and_the_same_test_pictures(
+    config: WorldConfig, face_model: MorphableModel, train: Samples
+):
+    varied, studio = replace(config, varied=True), make_studio(config, face_model)
+    block = render_block(varied, "train", 0, studio)
+    assert (block.image != train.image[:BLOCK]).mean() > 0.5
+    assert np.isfinite(block.params).all()
+    assert_equal(render_block(varied, "scarf", 0, studio), render_block(config, "scarf", 0, studio))
 
 
 def test_contact_sheets(config: WorldConfig, face_model: MorphableModel, train: Samples):

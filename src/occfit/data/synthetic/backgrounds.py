@@ -14,6 +14,7 @@ from occfit.data.synthetic.drawing import (
     over,
     smoothstep,
 )
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.textures import cloth_colour
 
 
@@ -125,8 +126,8 @@ def _grain(rng: np.random.Generator, size: int) -> Picture:
 _KINDS = (_gradient, _blurred_shapes, _blurred_shapes, _bokeh, _foliage, _stripes, _room, _room, _grain)
 
 
-def paint_background(rng: np.random.Generator, size: int, studio: bool) -> Picture:
+def paint_background(rng: np.random.Generator, size: int, setting: Setting) -> Picture:
     """A background as the camera sees it, RGB about [0, 1]."""
-    if studio:
+    if setting is Setting.STUDIO:
         return studio_backdrop(rng, size)
     return np.clip(_KINDS[int(rng.integers(len(_KINDS)))](rng, size), 0, 1.2).astype(np.float32)

@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from occfit.data.synthetic.priors import Setting
+
 _CONTOUR, _BROWS = np.arange(17), np.arange(17, 27)
 _EYES, _MOUTH = np.arange(36, 48), np.arange(48, 68)
 _HIDDEN_BY = {
@@ -18,14 +20,14 @@ _HIDDEN_BY = {
 
 
 def detector_noise(
-    rng: np.random.Generator, size: int, studio: bool, kinds: Sequence[str]
+    rng: np.random.Generator, size: int, setting: Setting, kinds: Sequence[str]
 ) -> Float[ndarray, "68 2"]:
     """Errors of the 68 points in pixels of a picture of `size`.
 
     About 0.9 px at 224 px in the studio and 1.3 px in the wild, twice that along the jaw, three times that where
     the kind of occluder usually hides the point; a hand or a nameless thing disturbs one half of the face.
     """
-    sigma = np.full(68, (0.004 if studio else 0.006) * size)
+    sigma = np.full(68, (0.004 if setting is Setting.STUDIO else 0.006) * size)
     sigma[_CONTOUR] *= 2
     for kind in kinds:
         hidden = _HIDDEN_BY.get(kind)

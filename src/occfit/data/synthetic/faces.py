@@ -148,16 +148,16 @@ class FaceStudio:
         """The faces of a block of samples."""
         people = [draw_person(stream(seed, plan.people, plan.person, Purpose.IDENTITY)) for plan in plans]
         streams = [stream(seed, split, index, Purpose.FACE) for index in indices]
-        expressions = [draw_expression(rng, plan.studio) for rng, plan in zip(streams, plans, strict=True)]
-        angles = [draw_rotation(rng, plan.studio) for rng, plan in zip(streams, plans, strict=True)]
-        lights = [draw_light(rng, plan.studio) for rng, plan in zip(streams, plans, strict=True)]
+        expressions = [draw_expression(rng, plan.setting) for rng, plan in zip(streams, plans, strict=True)]
+        angles = [draw_rotation(rng, plan.setting) for rng, plan in zip(streams, plans, strict=True)]
+        lights = [draw_light(rng, plan.setting) for rng, plan in zip(streams, plans, strict=True)]
         vertices = self.face_model.vertices(_stack([p.shape for p in people]), _stack(expressions))
         warps = [_warp(stream(seed, split, index, Purpose.WARP), self.mean) for index in indices]
         vertices = vertices + _stack(warps)
         points = vertices[:, self.face_model.landmark_vertices].numpy()
         errors = [
             detector_noise(
-                stream(seed, split, i, Purpose.DETECTOR), self.size, p.studio, [k for k, _ in p.occluders]
+                stream(seed, split, i, Purpose.DETECTOR), self.size, p.setting, [k for k, _ in p.occluders]
             )
             for i, p in zip(indices, plans, strict=True)
         ]

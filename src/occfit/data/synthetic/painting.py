@@ -11,6 +11,7 @@ from occfit.data.synthetic.backgrounds import paint_background
 from occfit.data.synthetic.drawing import Picture, Plane, over
 from occfit.data.synthetic.faces import Face
 from occfit.data.synthetic.occluders import paint_occluder
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.scene import Layer, cast_shadow
 from occfit.data.synthetic.sensor import photograph
 from occfit.data.synthetic.skin import apply_sheet, gloss, nose_shadow, paint_sheet
@@ -48,10 +49,10 @@ def true_masks(region: Plane, hidden: Plane, size: int) -> tuple[Bool[ndarray, "
     return face_region & (shrunk[..., 1] < 0.5), face_region
 
 
-def paint_face(face: Face, rng: np.random.Generator) -> Picture:
+def paint_face(face: Face, rng: np.random.Generator, setting: Setting = Setting.WILD) -> Picture:
     """The face's colours on the canvas, black around it."""
     scene = face.scene
-    sheet = paint_sheet(rng, face.person, max(96, scene.size // 2), face.marks)
+    sheet = paint_sheet(rng, face.person, max(96, scene.size // 2), face.marks, setting)
     albedo = face.albedo * apply_sheet(sheet, face.reference)
     light = np.maximum(scene.shade(scene.normals), 0) * (1 - nose_shadow(scene, rng))[..., None]
     return ((albedo * light + gloss(scene, rng)) * scene.region[..., None]).astype(np.float32)
@@ -72,9 +73,9 @@ def lay(
 def paint(face: Face, plan: Plan, seed: int, split: str, index: int, size: int) -> Painting:
     """The picture of a face by its plan, `size` pixels wide."""
     scene = face.scene
-    skin = paint_face(face, stream(seed, split, index, Purpose.SKIN))
+    skin = paint_face(face, stream(seed, split, index, Purpose.SKIN), plan.setting)
     rng = stream(seed, split, index, Purpose.BACKGROUND)
-    picture = paint_background(rng, scene.size, plan.studio)
+    picture = paint_background(rng, scene.size, plan.setting)
     picture = paint_surroundings(scene, rng, face.person, picture, skin)
     picture = over(picture, skin, scene.region)
     hidden = np.zeros((scene.size, scene.size), np.float32)
@@ -82,5 +83,5 @@ def paint(face: Face, plan: Plan, seed: int, split: str, index: int, size: int) 
     for kind, held_out in plan.occluders:
         layers = paint_occluder(kind, scene, rng, held_out, face.person.hair)
         picture, hidden = lay(picture, hidden, layers, face, rng.uniform(0.5, 0.9))
-    image = photograph(picture, stream(seed, split, index, Purpose.SENSOR), size, plan.studio)
+    image = photograph(picture, stream(seed, split, index, Purpose.SENSOR), size, plan.setting)
     return Painting(image, *true_masks(scene.region, hidden, size), scene.region, hidden)

@@ -5,6 +5,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from occfit.data.synthetic.painting import paint
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.splits import Plan
 from occfit.data.synthetic.workshop import one_thread, render_samples
 from occfit.data.synthetic.world import BLOCK, Samples, WorldConfig, make_studio
@@ -45,7 +46,7 @@ def occluder_sheet(
     config: WorldConfig, face_model: MorphableModel, kind: str, held_out: bool, columns: int = 8
 ) -> Sheet:
     """One kind of occluder on `BLOCK` people of the training pool."""
-    plans = [Plan("train", person, False, ((kind, held_out),)) for person in range(BLOCK)]
+    plans = [Plan("train", person, Setting.WILD, ((kind, held_out),)) for person in range(BLOCK)]
     with one_thread():
         faces = make_studio(config, face_model).draw(config.seed, "train", range(BLOCK), plans)
     pictures = [

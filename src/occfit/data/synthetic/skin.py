@@ -13,7 +13,6 @@ from occfit.data.synthetic.drawing import (
     Picture,
     Plane,
     blur,
-    curve,
     fill,
     fractal_noise,
     grid,
@@ -21,42 +20,13 @@ from occfit.data.synthetic.drawing import (
     noise,
     smoothstep,
 )
-from occfit.data.synthetic.priors import Person
+from occfit.data.synthetic.facial_hair import grow_beard, grow_brows
+from occfit.data.synthetic.priors import Person, Setting
 from occfit.data.synthetic.scene import Scene
-
-SHEET_EXTENT = 100.0
-"""Half the sheet's side in mm."""
+from occfit.data.synthetic.skin_sheet import SHEET_EXTENT, SkinSheet
 
 
-class _Sheet:
-    """A square of 200 mm around the mean face's origin, `size` pixels wide."""
-
-    def __init__(self, size: int, marks: Float[ndarray, "68 3"]):
-        self.size = size
-        self.scale = size / (2 * SHEET_EXTENT)
-        self.marks = self.pixels(marks)
-
-    def pixels(self, points: ndarray) -> ndarray:
-        return (points[:, :2] * [1, -1] + SHEET_EXTENT) * self.scale
-
-    def blob(self, centre: ndarray, radius: tuple[float, float]) -> Plane:
-        """A soft spot; radii in mm."""
-        centres = np.arange(self.size, dtype=np.float32) + 0.5
-        across = np.exp(-(((centres - centre[0]) / (radius[0] * self.scale)) ** 2))
-        down = np.exp(-(((centres - centre[1]) / (radius[1] * self.scale)) ** 2))
-        return down[:, None] * across
-
-    def lines(self, controls: list[ndarray], strengths: list[float], width: float) -> Plane:
-        """Soft lines through control points, each with its strength in [0, 1]; width in mm."""
-        canvas = np.zeros((self.size, self.size), np.uint8)
-        for points, strength in zip(controls, strengths, strict=True):
-            fixed = np.round((curve(points, 14) - 0.5) * 16).astype(np.int32)
-            cv2.polylines(canvas, [fixed], False, round(255 * strength), 1, cv2.LINE_AA, 4)
-        reach = width * self.scale
-        return blur(canvas.astype(np.float32) * np.float32((1 + 2 * reach) / 255), reach)
-
-
-def _spots(sheet: _Sheet, rng: np.random.Generator) -> Picture:
+def _spots(sheet: SkinSheet, rng: np.random.Generator) -> Picture:
     """What moles and freckles leave of the light."""
     canvas = np.zeros((sheet.size, sheet.size), np.uint8)
 
@@ -74,7 +44,7 @@ def _spots(sheet: _Sheet, rng: np.random.Generator) -> Picture:
     return 1 - dark * np.array([0.45, 0.6, 0.65], np.float32) / 255
 
 
-def _lines(sheet: _Sheet, rng: np.random.Generator, age: float) -> Plane:
+def _lines(sheet: SkinSheet, rng: np.random.Generator, age: float) -> Plane:
     """Darkening by the folds of forehead, mouth and eyes, deeper with age."""
     marks, mm = sheet.marks, sheet.scale
     fine, folds, bags = [], [], []
@@ -97,11 +67,11 @@ def _lines(sheet: _Sheet, rng: np.random.Generator, age: float) -> Plane:
     return np.clip(depth, 0, 1.2) * (0.04 + 0.34 * age)
 
 
-def _lips(sheet: _Sheet) -> Plane:
+def _lips(sheet: SkinSheet) -> Plane:
     return fill([sheet.marks[48:60]], sheet.size)
 
 
-def _stubble(sheet: _Sheet, rng: np.random.Generator, strength: float, hair: ndarray) -> Picture:
+def _stubble(sheet: SkinSheet, rng: np.random.Generator, strength: float, hair: ndarray) -> Picture:
     """What a short beard leaves of the skin's light, in the hair's colour."""
     marks, mm = sheet.marks, sheet.scale
     x, y = grid(sheet.size)
@@ -115,7 +85,7 @@ def _stubble(sheet: _Sheet, rng: np.random.Generator, strength: float, hair: nda
     return 1 - cover[..., None] * (1 - np.clip(hair * 1.2 + 0.08, 0, 1))
 
 
-def _make_up(sheet: _Sheet, rng: np.random.Generator) -> Picture:
+def _make_up(sheet: SkinSheet, rng: np.random.Generator) -> Picture:
     """Lipstick, eye shadow, rouge."""
     marks, picture = sheet.marks, np.ones((sheet.size, sheet.size, 3), np.float32)
     if rng.random() < 0.3:
@@ -135,16 +105,21 @@ def _make_up(sheet: _Sheet, rng: np.random.Generator) -> Picture:
 
 
 def paint_sheet(
-    rng: np.random.Generator, person: Person, size: int, marks: Float[ndarray, "68 3"]
+    rng: np.random.Generator,
+    person: Person,
+    size: int,
+    marks: Float[ndarray, "68 3"],
+    setting: Setting = Setting.WILD,
 ) -> Picture:
     """The factor by which detail changes the albedo, on the frontal sheet.
 
     Args:
         rng: of this picture, for what changes from day to day; the rest follows from the person.
         marks: the mean face's landmarks, mm.
+        setting: where it is varied, brows are painted on and beards are full.
     """
     own = np.random.Generator(np.random.SFC64(person.detail_seed))
-    sheet = _Sheet(size, marks)
+    sheet = SkinSheet(size, marks)
     mottle = noise(own, size, 7, 3) * 0.012 + noise(own, size, 24, 3) * 0.008
     tone = fractal_noise(own, size, 9, 3) * 0.02
     tone = tone + own.standard_normal((size, size), np.float32) * own.uniform(0.01, 0.035)
@@ -152,6 +127,8 @@ def paint_sheet(
     factor = (tone[..., None] + mottle) * _spots(sheet, own)
     if person.beard > 0:
         factor *= _stubble(sheet, own, person.beard, person.hair)
+    if setting is Setting.VARIED:
+        factor *= grow_brows(sheet, own, person.hair) * grow_beard(sheet, own, person.hair)
     factor *= _make_up(sheet, rng)
     return factor.astype(np.float32, copy=False)
 

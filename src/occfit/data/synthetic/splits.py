@@ -1,12 +1,13 @@
 """Which pictures a split is made of: studio or in the wild, whose faces, hidden by what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 
 from occfit.data.synthetic.occluders import HELD_OUT_KINDS
+from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.streams import Purpose, stream
 
 STUDIO_SETS = ("neutral", "glasses", "scarf")
@@ -24,6 +25,7 @@ _EVERYDAY: Mapping[str, float] = MappingProxyType(
         "shape": 0.13,
     }
 )
+_ALL_KINDS: Mapping[str, float] = MappingProxyType({**_EVERYDAY, "headwear": 0.14, "microphone": 0.05})
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Recipe:
 
     Attributes:
         people: the pool of identities; pools share nobody.
-        studio: neutral light and background, frontal, mild expression; else in the wild.
+        setting: where the pictures are taken.
         occluded: share of pictures with an occluder.
         kinds: weights of the occluder kinds.
         second: share of the occluded pictures with a second one.
@@ -41,7 +43,7 @@ class Recipe:
     """
 
     people: str
-    studio: bool
+    setting: Setting
     occluded: float
     kinds: Mapping[str, float] = field(default_factory=lambda: _EVERYDAY)
     second: float = 0.0
@@ -55,7 +57,7 @@ class Plan:
 
     people: str
     person: int
-    studio: bool
+    setting: Setting
     occluders: tuple[tuple[str, bool], ...]
 
     @property
@@ -67,7 +69,7 @@ class Plan:
         return any(held_out for _, held_out in self.occluders)
 
 
-def recipes(train_occluded: float, repeats: int) -> dict[str, Recipe]:
+def recipes(train_occluded: float, repeats: int, varied: bool = False) -> dict[str, Recipe]:
     """The recipe of every split.
 
     Neutral, glasses and scarf show the same people, as AR's do. `overall` has a pool of its own.
@@ -75,19 +77,24 @@ def recipes(train_occluded: float, repeats: int) -> dict[str, Recipe]:
     Args:
         train_occluded: share of occluded pictures in training and validation.
         repeats: pictures a person for training the recognition network.
+        varied: training and validation are for photographs, not for the test sets here: pictures vary more than theirs,
+            and nothing is held out.
     """
     with_new = {**_EVERYDAY, "microphone": 0.1}
+    training = Recipe("train", Setting.WILD, train_occluded, second=0.12)
+    if varied:
+        training = Recipe("train", Setting.VARIED, train_occluded, _ALL_KINDS, second=0.2, held_out=0.3)
     return {
-        "train": Recipe("train", False, train_occluded, second=0.12),
-        "validation": Recipe("validation", False, train_occluded, second=0.12),
-        "neutral": Recipe("studio", True, 0.0),
-        "glasses": Recipe("studio", True, 1.0, {"sunglasses": 0.9, "glasses": 0.1}, held_out=0.25),
-        "scarf": Recipe("studio", True, 1.0, {"scarf": 1.0}, held_out=0.25),
-        "unoccluded": Recipe("wild", False, 0.0),
-        "occluded": Recipe("wild", False, 1.0, with_new, second=0.15, held_out=0.25),
-        "overall": Recipe("wild_overall", False, 0.35, with_new, second=0.12, held_out=0.25),
-        "identities": Recipe("identities", False, 0.3, second=0.05, repeats=repeats),
-        "unseen_identities": Recipe("unseen_identities", False, 0.3, second=0.05, repeats=repeats),
+        "train": replace(training, people="train"),
+        "validation": replace(training, people="validation"),
+        "neutral": Recipe("studio", Setting.STUDIO, 0.0),
+        "glasses": Recipe("studio", Setting.STUDIO, 1.0, {"sunglasses": 0.9, "glasses": 0.1}, held_out=0.25),
+        "scarf": Recipe("studio", Setting.STUDIO, 1.0, {"scarf": 1.0}, held_out=0.25),
+        "unoccluded": Recipe("wild", Setting.WILD, 0.0),
+        "occluded": Recipe("wild", Setting.WILD, 1.0, with_new, second=0.15, held_out=0.25),
+        "overall": Recipe("wild_overall", Setting.WILD, 0.35, with_new, second=0.12, held_out=0.25),
+        "identities": Recipe("identities", Setting.WILD, 0.3, second=0.05, repeats=repeats),
+        "unseen_identities": Recipe("unseen_identities", Setting.WILD, 0.3, second=0.05, repeats=repeats),
     }
 
 
@@ -102,4 +109,4 @@ def plan_sample(recipe: Recipe, seed: int, split: str, index: int) -> Plan:
         drawn = rng.choice(names, size=count, replace=False, p=weights / weights.sum())
         for kind in drawn.tolist():
             chosen.append((kind, kind in HELD_OUT_KINDS or bool(rng.random() < recipe.held_out)))
-    return Plan(recipe.people, index // recipe.repeats, recipe.studio, tuple(chosen))
+    return Plan(recipe.people, index // recipe.repeats, recipe.setting, tuple(chosen))

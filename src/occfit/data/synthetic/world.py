@@ -39,6 +39,8 @@ class WorldConfig:
         occluded: share of the training and validation pictures with an occluder.
         supersampling: the pictures are painted this many times larger and then reduced.
         pictures_per_person: in the sets that train and test the recognition network.
+        varied: whether training and validation pictures vary more than the test sets' do, as a system for photographs
+            needs it; then nothing is held out from them.
     """
 
     size: int = 64
@@ -49,6 +51,7 @@ class WorldConfig:
     occluded: float = 0.5
     supersampling: int = 2
     pictures_per_person: int = 8
+    varied: bool = False
 
     def counts(self) -> dict[str, int]:
         """Samples of each split: training, validation and the test sets."""
@@ -116,7 +119,7 @@ def render_block(config: WorldConfig, split: str, block: int, studio: FaceStudio
 
     Call it with torch set to one thread: products of matrices round differently on several.
     """
-    recipe = recipes(config.occluded, config.pictures_per_person)[split]
+    recipe = recipes(config.occluded, config.pictures_per_person, config.varied)[split]
     indices = range(block * BLOCK, (block + 1) * BLOCK)
     plans = [plan_sample(recipe, config.seed, split, index) for index in indices]
     faces = studio.draw(config.seed, split, indices, plans)
