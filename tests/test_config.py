@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from occfit.errors import OccfitError, nearest
-from occfit.training.config import compose, conf_dir, instantiate
+from occfit.training.config import SCHEMAS, compose, conf_dir, instantiate
 from occfit.training.csv_log import CSVLog
 from occfit.training.fit import make_loggers
 from occfit.training.schema import Component, check, locate
@@ -31,6 +31,13 @@ def test_every_yaml_composes_to_a_checked_configuration(group, name):
     preset = name if group == "preset" else "smoke"
     config = compose(overrides=[f"preset={preset}", "output=/nowhere", *override])
     assert config["preset"] == preset
+
+
+def test_every_application_composes():
+    assert names(".") == sorted(SCHEMAS)
+    config = compose("evaluate", ["checkpoint=/nowhere/last.ckpt", "data=synthetic", "size=64"])
+    assert config["data"]["size"] == 64
+    assert "data" not in compose("evaluate", ["checkpoint=/nowhere/last.ckpt", "size=64"])
 
 
 def nodes(value) -> list[dict]:
