@@ -1,5 +1,6 @@
 """Weights, terms and their sum; and whether a mask collapses."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,18 @@ def test_a_term_that_isnt_listed_isnt_computed(evidence):
     assert list(terms.named) == ["pixel", "area"]
     with pytest.raises(OccfitError, match="recognition network"):
         SegmentationObjective(weights)(evidence)
+
+
+def test_the_supervised_term_is_the_cross_entropy_against_the_truth(evidence):
+    truth = (torch.arange(16.0) < 8).float().expand(3, 1, 16, 16)
+    seen = replace(evidence, batch=replace(evidence.batch, visibility=truth))
+    entropy = -torch.where(truth > 0, evidence.visibility.log(), (1 - evidence.visibility).log())
+    region = evidence.face_region
+    expected = ((entropy * region).sum((1, 2, 3)) / region.sum((1, 2, 3))).mean()
+    objective = SegmentationObjective({"supervised": 1.0})
+    torch.testing.assert_close(objective(seen).total, expected)
+    with pytest.raises(OccfitError, match="true masks"):
+        objective(replace(evidence, batch=replace(evidence.batch, visibility=None)))
 
 
 def test_wrong_terms_are_refused():

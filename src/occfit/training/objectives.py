@@ -234,6 +234,7 @@ class SegmentationWeights(TypedDict, total=False):
     area: float
     perceptual_inclusion: float
     binary: float
+    supervised: float
 
 
 class SegmentationObjective(Objective):
@@ -241,6 +242,8 @@ class SegmentationObjective(Objective):
 
     Args:
         weights: of its terms. `pixel` is eq. 5's residual in the neighbour term's place, for ablations.
+            `supervised` is the cross-entropy against true masks, which the paper's systems never see: what a
+            segmenter reaches at best, and what a world with known masks allows.
         price: what excluding a pixel costs, as a residual. With one, the neighbour and the pixel term measure
             residuals in prices: with weights equal to the area term's, a pixel is worth including as long as
             its residual is below the price, at any picture size, and whatever the quality of the
@@ -259,7 +262,15 @@ class SegmentationObjective(Objective):
         terms: see `Objective`.
     """
 
-    TERMS = ("pixel", "neighbour", "perceptual_exclusion", "area", "perceptual_inclusion", "binary")
+    TERMS = (
+        "pixel",
+        "neighbour",
+        "perceptual_exclusion",
+        "area",
+        "perceptual_inclusion",
+        "binary",
+        "supervised",
+    )
 
     def __init__(
         self,
@@ -326,6 +337,15 @@ class SegmentationObjective(Objective):
 
     def binary(self, evidence: Evidence) -> PerImage:
         return losses.binary_loss(evidence.face_region, evidence.visibility, self.normalisation)
+
+    def supervised(self, evidence: Evidence) -> PerImage:
+        truth = evidence.batch.visibility
+        if evidence.logits is None or truth is None:
+            raise OccfitError(
+                "The supervised term needs true masks and a segmenter to learn them",
+                remedy="data=synthetic has true masks; choose other terms for data without",
+            )
+        return losses.cross_entropy_loss(evidence.logits, (truth > 0.5).float(), evidence.face_region)
 
 
 class WarmUpObjective(Objective):
