@@ -179,6 +179,15 @@ def test_gradients_that_arent_finite_are_skipped(make_module, fit):
     assert all(p.isfinite().all() for p in module.parameters())
 
 
+def test_backward_runs_outside_of_autocast(make_module, fit):
+    """Else the renderer's matrix products, float32 on the way forward, would be rounded to bf16 on the way back."""
+    module, seen = make_module("initialise"), []
+    weight = next(module.encoder.parameters())
+    weight.register_hook(lambda gradient: seen.append(torch.is_autocast_enabled("cpu")))
+    fit(module, 2, precision="bf16-mixed")
+    assert seen == [False, False]
+
+
 def test_clipping_bounds_the_gradient(make_module, fit):
     norms = []
 

@@ -171,11 +171,15 @@ class OccFit(LightningModule):
         return [*self.network(phase).buffers(), *self.objective(phase).buffers()]
 
     def _step(self, phase: Phase, evidence: Evidence, terms: Terms) -> float | None:
-        """Backward, clip, step. Returns the gradient's norm; None for a bad batch, which moves no weight."""
+        """Backward, clip, step. Returns the gradient's norm; None for a bad batch, which moves no weight.
+
+        Backward runs outside of autocast, in the types of the forward pass: the renderer's stays float32.
+        """
         optimizer, how = self.optimizer(phase), self.learning[phase]
         if not self._all_agree(_is_drawable(evidence.params).all() & terms.total.isfinite()):
             return None
-        self.manual_backward(terms.total)
+        with torch.autocast(self.device.type, enabled=False):
+            self.manual_backward(terms.total)
         limit = torch.inf if how.clip is None else how.clip
         norm = nn.utils.clip_grad_norm_(self.network(phase).parameters(), limit)
         if not self._all_agree(norm.isfinite()):
