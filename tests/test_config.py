@@ -124,6 +124,8 @@ def test_the_ablations_differ_only_in_their_terms_and_stages():
         ("size=0", "'size' is 0"),
         ("trainer.threads=-3", "'trainer.threads' is -3"),
         ("trainer.workers=-1", "'trainer.workers' is -1"),
+        ("data.occluded=3", "'data.occluded' is 3.*less than or equal to 1"),
+        ("data.train=0", "'data.train' is 0.*greater than 0"),
         ("trainer.save_every=0", "'trainer.save_every' is 0"),
         ("recognition.steps=0", "'recognition.steps' is 0"),
         ("optimizer.alternate.schedule.period=0", "'optimizer.alternate.schedule.period' is 0"),

@@ -90,7 +90,7 @@ def test_a_failed_build_leaves_nothing(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-@pytest.mark.parametrize("damage", ["truncate", "delete", "no manifest", "half a manifest"])
+@pytest.mark.parametrize("damage", ["truncate", "delete", "no manifest", "half a manifest", "another manifest"])
 def test_a_torn_stage_is_not_mistaken_for_a_finished_one(tmp_path, damage):
     store = StageStore(tmp_path)
     folder = store.get(KEY, write)
@@ -104,6 +104,8 @@ def test_a_torn_stage_is_not_mistaken_for_a_finished_one(tmp_path, damage):
         case "half a manifest":
             text = (folder / MANIFEST).read_text()
             (folder / MANIFEST).write_text(text[: len(text) // 2])
+        case "another manifest":
+            (folder / MANIFEST).write_text('{"files": 3}')
     assert not is_whole(folder)
     assert is_whole(store.get(KEY, write))
     assert (folder / "checkpoint.ckpt").read_text() == "weights"

@@ -8,10 +8,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from occfit.data.synthetic.faces import FaceStudio
 from occfit.data.synthetic.occluders import KINDS
@@ -43,14 +45,14 @@ class WorldConfig:
             needs it; then nothing is held out from them.
     """
 
-    size: int = 64
-    seed: int = 0
-    train: int = 8000
-    validation: int = 320
-    test: int = 320
-    occluded: float = 0.5
-    supersampling: int = 2
-    pictures_per_person: int = 8
+    size: PositiveInt = 64
+    seed: NonNegativeInt = 0
+    train: PositiveInt = 8000
+    validation: PositiveInt = 320
+    test: PositiveInt = 320
+    occluded: Annotated[float, Field(ge=0, le=1)] = 0.5
+    supersampling: PositiveInt = 2
+    pictures_per_person: PositiveInt = 8
     varied: bool = False
 
     def counts(self) -> dict[str, int]:
