@@ -90,7 +90,9 @@ def test_a_failed_build_leaves_nothing(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-@pytest.mark.parametrize("damage", ["truncate", "delete", "no manifest", "half a manifest", "another manifest"])
+@pytest.mark.parametrize(
+    "damage", ["truncate", "delete", "no manifest", "half a manifest", "another manifest"]
+)
 def test_a_torn_stage_is_not_mistaken_for_a_finished_one(tmp_path, damage):
     store = StageStore(tmp_path)
     folder = store.get(KEY, write)

@@ -97,7 +97,9 @@ def test_a_second_run_takes_every_stage_from_the_store(whole_run, tmp_path):
     assert_same_run(tmp_path / "again", whole_run)
 
 
-@pytest.mark.parametrize("pipeline", ["pretrained", "baseline", "neighbour", "perceptual", "supervised_segmenter"])
+@pytest.mark.parametrize(
+    "pipeline", ["pretrained", "baseline", "neighbour", "perceptual", "supervised_segmenter"]
+)
 def test_every_pipeline_trains_and_shares_the_initialisation(whole_run, tmp_path, pipeline):
     train_and_evaluate(tiny(tmp_path / "run", f"pipeline={pipeline}", "data.test=4"))
     recorded = {stage["stage"]: stage for stage in json.loads((tmp_path / "run" / "stages.json").read_text())}

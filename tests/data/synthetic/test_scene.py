@@ -82,9 +82,9 @@ def test_studio_light_and_pose_are_calmer():
 def test_mouths_open_where_the_setting_is_varied():
     """Far enough to show teeth, in a third of the pictures or more; seldom elsewhere."""
 
-    def opening(setting: Setting) -> np.ndarray:
+    def opening(setting: Setting) -> float:
         drawn = np.array([draw_expression(np.random.default_rng(seed), setting) for seed in range(300)])
-        return np.mean(drawn[:, JAW] + drawn[:, LOWER_LIP] / 2 > 1.2)
+        return float(np.mean(drawn[:, JAW] + drawn[:, LOWER_LIP] / 2 > 1.2))
 
     assert opening(Setting.VARIED) > 0.33 > 2 * opening(Setting.WILD)
 
