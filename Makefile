@@ -40,8 +40,9 @@ lint: setup  ## format, style, types and the order of imports
 	$(RUN) basedpyright
 	.venv/bin/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-bench: setup  ## how fast the renderer is here
+bench: setup  ## how fast the renderer and the synthetic world are here
 	$(RUN) benchmarks.rendering
+	$(RUN) benchmarks.world
 
 wheel: setup  ## build dist/occfit-*.whl
 	$(RUN) build --wheel --no-isolation
