@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "photos", nargs="+", type=Path, metavar="PHOTO", help="photographs, and folders of them"
     )
-    parser.add_argument("--checkpoint", required=True, type=Path, help="a run's checkpoints/last.ckpt")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        type=Path,
+        help="a run's checkpoints/last.ckpt, or a released system's folder",
+    )
     parser.add_argument(
         "--landmarks",
         required=True,

@@ -20,6 +20,7 @@ from occfit.evaluation.fit import Fit
 from occfit.evaluation.inputs import ImageLike, LandmarksLike, as_image, as_landmarks, as_photo
 from occfit.evaluation.mesh import Mesh
 from occfit.evaluation.pictures import Picture, Region
+from occfit.evaluation.release import WEIGHTS, read_release
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.machine import require_device
@@ -33,8 +34,8 @@ class CheckpointInfo:
     """Which file a system came from, and what it says of itself.
 
     Attributes:
-        path: the file.
-        digest: its SHA-256.
+        path: the file, or the folder of a released system.
+        digest: its SHA-256; of the folder's weights.
         system: the pipeline's name.
         size: side of the aligned picture in pixels.
         config: the resolved configuration of its run.
@@ -48,7 +49,7 @@ class CheckpointInfo:
 
 
 def load(checkpoint: str | Path, device: str = "cpu") -> "FaceFitter":
-    """The system of a run's checkpoint, ready to fit photographs.
+    """The system of a run's checkpoint, or of a released system's folder, ready to fit photographs.
 
     The file is read as tensors and plain containers, and what its configuration names is built only from this
     package, so an untrusted file can't run code of its own.
@@ -59,10 +60,10 @@ def load(checkpoint: str | Path, device: str = "cpu") -> "FaceFitter":
     """
     require_device(device)
     path = Path(checkpoint)
-    content = read_checkpoint(path)
+    content = read_release(path) if path.is_dir() else read_checkpoint(path)
     system = build_system(content, path).to(device)
     entry = content["occfit"]
-    with path.open("rb") as file:
+    with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FaceFitter(system, CheckpointInfo(path, digest, entry["system"], entry["size"], entry["config"]))
 
