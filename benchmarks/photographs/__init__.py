@@ -1,0 +1,1 @@
+"""How a system does on photographs, as they are and behind painted occluders of known shape."""

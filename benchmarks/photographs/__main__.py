@@ -1,0 +1,98 @@
+"""How well a system finds faces and what hides them on photographs: `python -m benchmarks.photographs --help`.
+
+Photographs with true masks, as they are and behind painted sunglasses, face masks, scarves and hands. Beside each score
+stands that of calling everything face. `--half choose` is for decisions, `--half report` for what is reported.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import occfit
+from benchmarks.photographs.scores import (
+    CONDITIONS,
+    HALVES,
+    cases,
+    contact_row,
+    find_names,
+    score,
+    write_scores,
+)
+from occfit.errors import OccfitError
+
+COLUMNS = {
+    "accuracy": "ACC",
+    "precision": "PPV",
+    "recall": "TPR",
+    "f1": "F1",
+    "occlusion_f1": "occ F1",
+    "occlusion_iou": "occ IoU",
+    "coverage": "coverage",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.photographs",
+        description="Scores a system on photographs with true masks, as they are and behind painted occluders. Writes"
+        " scores.csv and one contact sheet a condition. The sheets show the photographs: mind their terms.",
+    )
+    parser.add_argument(
+        "photos", type=Path, help="folder with img/, landmarks/*.csv and visible/*.png (255 = face)"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="a checkpoint, or a released system's folder"
+    )
+    parser.add_argument("--half", choices=(*HALVES, "both"), default="choose", help="default: choose")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/photographs"), help="default: runs/photographs"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of what is painted (default: 0)")
+    try:
+        return run(parser.parse_args())
+    except OccfitError as error:
+        print(f"photographs: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def run(args: argparse.Namespace) -> int:
+    console = Console()
+    fitter = occfit.load(args.checkpoint)
+    names = find_names(args.photos, args.half)
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows, sheets = [], {condition: [] for condition in CONDITIONS}
+    total = len(names) * len(CONDITIONS)
+    for case in track(cases(args.photos, names, args.seed), "fitting", total, console=Console(stderr=True)):
+        fit = fitter(case.photo, case.landmarks)
+        sheets[case.condition].append(contact_row(case, fit))
+        for system, everything in ((fitter.checkpoint.system, False), ("everything is face", True)):
+            scores = score(case, fit, everything)
+            rows.append({"name": case.name, "condition": case.condition, "system": system, **scores})
+    write_scores(args.out / "scores.csv", rows)
+    for condition, sheet in sheets.items():
+        cv2.imwrite(str(args.out / f"{condition}.jpg"), np.concatenate(sheet)[..., ::-1])
+    console.print(scores_table(rows, f"{args.checkpoint}, {len(names)} photographs ({args.half})"))
+    console.print(f"Pictures and scores of each photograph: {args.out}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def scores_table(rows: list[dict], title: str) -> Table:
+    """Means over photographs; an occlusion score counts where something hides the face."""
+    table = Table("condition", *COLUMNS.values(), title=title)
+    for condition in CONDITIONS:
+        for system in dict.fromkeys(row["system"] for row in rows):
+            chosen = [row for row in rows if (row["condition"], row["system"]) == (condition, system)]
+            means = [np.nanmean([row[key] for row in chosen]) for key in COLUMNS]
+            label = f"  {system}" if system == "everything is face" else condition
+            table.add_row(label, *(f"{mean:.3f}" for mean in means))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
