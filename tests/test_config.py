@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from occfit.errors import OccfitError, nearest
+from occfit.training.build import has_papers_assets
 from occfit.training.config import SCHEMAS, compose, conf_dir, instantiate
 from occfit.training.csv_log import CSVLog
 from occfit.training.fit import make_loggers
@@ -126,6 +127,7 @@ def test_the_ablations_differ_only_in_their_terms_and_stages():
         ("trainer.workers=-1", "'trainer.workers' is -1"),
         ("data.occluded=3", "'data.occluded' is 3.*less than or equal to 1"),
         ("data.train=0", "'data.train' is 0.*greater than 0"),
+        ("output=", "'output' is .*at least 1 character"),
         ("trainer.save_every=0", "'trainer.save_every' is 0"),
         ("recognition.steps=0", "'recognition.steps' is 0"),
         ("optimizer.alternate.schedule.period=0", "'optimizer.alternate.schedule.period' is 0"),
@@ -192,3 +194,10 @@ def test_a_component_without_target_is_refused():
 
 def test_the_configuration_lies_in_the_checkout():
     assert conf_dir() == Path(__file__).parents[1] / "conf"
+
+
+def test_only_the_papers_assets_pass_for_the_papers():
+    paper = compose(overrides=["preset=paper"])
+    assert has_papers_assets(paper)
+    for override in ("recognition=arcface", "recognition=synthetic", "face_model=builtin"):
+        assert not has_papers_assets(compose(overrides=["preset=paper", override]))

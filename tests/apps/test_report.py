@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from occfit.apps.report import duration, loss_curves, read_scores, report_run, stage_name, write_report
+from occfit.apps.report import (
+    config_text,
+    duration,
+    loss_curves,
+    read_scores,
+    report_run,
+    stage_name,
+    write_report,
+)
 from occfit.errors import OccfitError
 from occfit.evaluation.examples import choose
 from occfit.evaluation.run import evaluate_run
@@ -142,3 +150,9 @@ def test_durations_are_readable():
     assert [duration(seconds) for seconds in (0.44, 59.0, 75.2, 3600.0)] == [
         "0.4 s", "59.0 s", "1 min 15 s", "60 min 0 s",
     ]  # fmt: skip
+
+
+def test_a_damaged_configuration_is_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: [")
+    with pytest.raises(OccfitError, match=r"damaged.*config.yaml"):
+        config_text(tmp_path)

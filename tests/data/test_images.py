@@ -196,6 +196,7 @@ def test_landmarks_are_read_half_a_pixel_farther(tmp_path, text):
         ([*ROWS[:10], "nan,3", *ROWS[11:]], r"'nan,3'.*row 11"),
         ([*ROWS[:10], "3,inf", *ROWS[11:]], r"'3,inf'.*row 11"),
         (["nan,nan"] * 68, r"row 1\b"),
+        (["NA,NA", *ROWS[1:]], r"'NA,NA'.*row 1\b"),
         ([*ROWS[:10], "3", *ROWS[11:]], r"'3'.*row 11.*two numbers"),
         ([*ROWS[:10], "3,4,5", *ROWS[11:]], "'3,4,5'"),
         ([*ROWS[:10], "3,", *ROWS[11:]], "'3,'"),

@@ -197,6 +197,10 @@ def config_text(run: Path) -> str:
     path = run / "config.yaml"
     if not path.exists():
         return ""
-    return yaml.safe_dump(
-        yaml.safe_load(path.read_text(encoding="utf-8")), sort_keys=False, allow_unicode=True
-    )
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OccfitError(
+            "The run's configuration can't be read; it is damaged", path, "Delete it"
+        ) from error
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)

@@ -92,7 +92,7 @@ def read_landmarks(path: Path | str) -> Float[ndarray, "68 2"]:
     except (OSError, UnicodeDecodeError) as error:
         raise OccfitError("The landmarks can't be read", path, "Give a text file with rows `x,y`") from error
     rows = [(number, row.strip()) for number, row in enumerate(text.splitlines(), 1) if row.strip()]
-    if rows and not re.search(r"\d|nan|inf", rows[0][1], re.IGNORECASE):
+    if rows and not re.search(r"\d|nan|inf|\bna\b", rows[0][1], re.IGNORECASE):
         rows = rows[1:]
     if len(rows) != LANDMARK_COUNT:
         reason = f"The landmarks have {len(rows)} rows, not {LANDMARK_COUNT}"

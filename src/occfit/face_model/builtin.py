@@ -90,6 +90,7 @@ def _save_whole(model: MorphableModel, path: Path) -> None:
     os.close(handle)
     try:
         save_face_model(model, name)
+        os.chmod(name, 0o644)  # `mkstemp` hides it from those who share the cache
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)

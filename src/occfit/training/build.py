@@ -66,8 +66,9 @@ def derive_seed(seed: int, *names: str) -> int:
 
 
 def has_papers_assets(config: Mapping[str, Any]) -> bool:
-    """Whether the face model and the recognition network come from files instead of being made here."""
-    return all(asset_files(config[group]) for group in ("face_model", "recognition"))
+    """Whether the face model comes from a file, and the recognition network is the paper's: VGGFace2's."""
+    is_vggface2 = config["recognition"]["_target_"] == "occfit.networks.recognition.VGGFace2ResNet50"
+    return is_vggface2 and all(asset_files(config[group]) for group in ("face_model", "recognition"))
 
 
 def asset_files(node: Mapping[str, Any]) -> dict[str, Path]:

@@ -24,6 +24,7 @@ from occfit.training.schema import Component, check
 StageName = Literal["initialise", "warm_up", "alternate"]
 Side = Annotated[int, Field(ge=16)]
 """Of an aligned picture, in pixels."""
+FolderName = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class TrainConfig:
     system: str
     preset: str
     seed: int
-    output: str
+    output: FolderName
     resume: bool
     size: Side
     pipeline: list[StageName]
@@ -120,7 +121,7 @@ class EvaluateConfig:
     """The top level of conf/evaluate.yaml."""
 
     checkpoint: str
-    output: str
+    output: FolderName
     size: Side
     accelerator: Literal["auto", "cpu", "gpu"]
     threads: PositiveInt | None
