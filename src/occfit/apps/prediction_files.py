@@ -57,6 +57,7 @@ def fit_record(fit: Fit, photo: Path, checkpoint: CheckpointInfo) -> dict[str, A
             "system": checkpoint.system,
         },
         "visible_fraction": fit.visible_fraction,
+        "visible_fractions": fit.visible_fractions,
         "parameters": params,
         "pose": {
             "angles_degrees": {axis: math.degrees(angle) for axis, angle in zip("xyz", angles, strict=True)},

@@ -9,6 +9,7 @@ from torch import Tensor
 from occfit.data.alignment import Alignment
 from occfit.evaluation.mesh import Mesh
 from occfit.evaluation.pictures import Picture, overlay
+from occfit.evaluation.regions import visible_fractions
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.types import FaceParams, Rendering
 
@@ -29,6 +30,7 @@ class Fit:
         face_region: where the model projects onto the photograph.
         reconstruction: the rendered face on the photograph's pixels, black elsewhere.
         mesh: the face in the model's frame.
+        regions: where eyes, nose, mouth, cheeks and forehead are in the aligned picture (`regions.REGIONS`).
     """
 
     params: FaceParams
@@ -41,6 +43,7 @@ class Fit:
     face_region: Bool[np.ndarray, "h w"]
     reconstruction: UInt8[np.ndarray, "h w 3"]
     mesh: Mesh
+    regions: Bool[Tensor, "1 r s s"]
 
     @property
     def visible_face(self) -> Bool[np.ndarray, "h w"]:
@@ -58,6 +61,11 @@ class Fit:
         visible = region & (self.aligned_visibility > VISIBLE_THRESHOLD)
         count = int(region.sum())
         return int(visible.sum()) / count if count else float("nan")
+
+    @property
+    def visible_fractions(self) -> dict[str, float]:
+        """The same of the face's parts: eyes, nose, mouth, cheeks, forehead; NaN for one that is turned away."""
+        return visible_fractions(self.aligned_visibility > VISIBLE_THRESHOLD, self.regions)
 
     def overlay(self) -> Picture:
         """The reconstruction over the visible face; what hides the face under a pink veil."""

@@ -20,6 +20,7 @@ from occfit.evaluation.fit import Fit
 from occfit.evaluation.inputs import ImageLike, LandmarksLike, as_image, as_landmarks, as_photo
 from occfit.evaluation.mesh import Mesh
 from occfit.evaluation.pictures import Picture, Region
+from occfit.evaluation.regions import draw_regions
 from occfit.evaluation.release import WEIGHTS, read_release
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.checkpoint import read_checkpoint
@@ -142,6 +143,7 @@ class FaceFitter(nn.Module):
             face_region=region,
             reconstruction=reconstruction,
             mesh=self._mesh(explained),
+            regions=draw_regions(self.system.renderer, explained.rendering),
         )
 
     def _render_on_photo(
