@@ -49,7 +49,9 @@ def test_held_out_occluders_have_rows_of_their_own(metrics):
     assert [row.name for row in table.groups[0].rows] == ["seen (3)", "held out (1)"]
 
 
-def test_a_terminal_of_80_columns_cuts_no_number(metrics):
+@pytest.mark.parametrize("system", ["proposed", "supervised_segmenter"])
+def test_a_terminal_of_80_columns_cuts_no_number(metrics, system):
+    metrics["system"] = system
     full = {key: {"mean": 0.98765, "std": 0.1} for key in HEADINGS} | {"n": 10000, "visible_share": 0.9}
     metrics["test_sets"] = {"ar_overall": full | {"rmse": {"mean": 112.346, "std": 1.0}}}
     console = Console(width=80)

@@ -150,9 +150,9 @@ def _has_mean(value: Any) -> bool:
 
 def _rich_table(content: ScoreTable, title: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, padding=(0, 0, 0, 2), pad_edge=False)
-    table.add_column(content.heading, no_wrap=True)
+    table.add_column(content.heading, overflow="fold")  # a long name is broken, a number never
     for column in content.columns:
-        table.add_column(column, justify="right", no_wrap=True, min_width=5)
+        table.add_column(column, justify="right", no_wrap=True, min_width=max(6, len(column)))
     for group in content.groups:
         count = group.detail.split(" ")[0]
         table.add_row(f"[cyan]{group.name}[/]" + (f" [dim]({count})[/]" if count else ""))
