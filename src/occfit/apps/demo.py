@@ -36,9 +36,9 @@ def main(arguments: Sequence[str]) -> int:
 def overrides(arguments: Sequence[str]) -> list[str]:
     """The demo's settings, but for those given, then those given; `resume=true` where the run was begun."""
     given = {argument.partition("=")[0] for argument in arguments if "=" in argument}
-    settings = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given] + list(arguments)
-    is_begun = (output_folder(settings) / "config.yaml").exists()
-    return settings + ["resume=true"] * (is_begun and "resume" not in given)
+    settings = [f"{key}={value}" for key, value in DEFAULTS.items() if key not in given]
+    is_begun = (output_folder([*settings, *arguments]) / "config.yaml").exists()
+    return [*settings, *["resume=true"] * (is_begun and "resume" not in given), *arguments]
 
 
 def output_folder(settings: Sequence[str]) -> Path:
