@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("occfit.apps.evaluate", "score a checkpoint on test sets (KEY=VALUE ...)"),
     "predict": ("occfit.apps.predict", "fit photographs: masks, meshes, parameters and a gallery"),
     "release": ("occfit.apps.release", "turn a checkpoint into two small files to share"),
+    "landmarks": ("occfit.apps.landmarks", "train the network that finds landmarks in photographs"),
     "demo": ("occfit.apps.demo", "train on synthetic faces and write a report with pictures"),
 }
 

@@ -11,7 +11,8 @@ import trimesh
 from PIL import Image
 
 import occfit
-from occfit.apps.predict import find_photos, main
+from occfit.apps.photographs import find_photos
+from occfit.apps.predict import main
 from occfit.cli import main as command_line
 from occfit.errors import OccfitError
 

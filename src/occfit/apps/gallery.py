@@ -1,11 +1,15 @@
 """`index.html`: all photographs of one `occfit predict`, with links to each one's files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from occfit.apps.page import render_page
 from occfit.evaluation.canonical import write_json, write_text
+
+SURE = 0.8
+"""Confidence below which a face is marked as unsure."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +20,34 @@ class Entry:
         folder: its results, below the output folder.
         name: the photograph's file name.
         visible_fraction: of the rendered region; NaN if the region is empty.
+        is_occluded: whether something is said to hide the face.
+        confidence: of there being a face; None if its landmarks were given.
+        is_one_of_several: whether the photograph shows other faces, which were not fitted.
     """
 
     folder: str
     name: str
     visible_fraction: float
+    is_occluded: bool = False
+    confidence: float | None = None
+    is_one_of_several: bool = False
+
+    @classmethod
+    def of(cls, folder: str, name: str, record: Mapping[str, Any]) -> "Entry":
+        """From a `fit.json`'s content."""
+        marks = record["landmarks"]
+        return cls(
+            folder,
+            name,
+            record["visible_fraction"],
+            record["is_occluded"],
+            marks["confidence"],
+            marks["faces"] > 1 and "/" not in folder,
+        )
+
+    @property
+    def is_unsure(self) -> bool:
+        return self.confidence is not None and self.confidence < SURE
 
 
 def write_gallery(out: Path, entries: Sequence[Entry], failures: Sequence[tuple[str, str]]) -> None:
@@ -33,7 +60,17 @@ def write_gallery(out: Path, entries: Sequence[Entry], failures: Sequence[tuple[
     write_json(
         out / "summary.json",
         {
-            "fitted": [{"photo": e.name, "visible_fraction": e.visible_fraction} for e in entries],
+            "fitted": [
+                {
+                    "photo": entry.name,
+                    "folder": entry.folder,
+                    "visible_fraction": entry.visible_fraction,
+                    "is_occluded": entry.is_occluded,
+                    "confidence": entry.confidence,
+                    "is_unsure": entry.is_unsure,
+                }
+                for entry in entries
+            ],
             "failed": [{"photo": photo, "reason": reason} for photo, reason in failures],
         },
     )

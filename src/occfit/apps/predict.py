@@ -1,28 +1,50 @@
 """`occfit predict`: fits photographs and writes what was found, in each photograph's own pixels."""
 
 import argparse
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from occfit.apps.gallery import Entry, write_gallery
-from occfit.apps.prediction_files import write_prediction
+from occfit.apps.photographs import PHOTO_SUFFIXES, Failure, find_photos, make_folder
+from occfit.apps.prediction_files import Source, write_prediction
 from occfit.errors import OccfitError
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+if TYPE_CHECKING:
+    from occfit.data.detection import DetectedFace
+    from occfit.evaluation.fit import Fit
+    from occfit.evaluation.system import FaceFitter
+
+BATCH = 16
+"""Faces that are fitted side by side."""
+
+DETECTORS = ("builtin", "dlib", "fan")
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A photograph, or a folder of them, that couldn't be done."""
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One face to fit.
+
+    Attributes:
+        photo: the file.
+        picture: what it shows.
+        folder: of its results, below the output folder.
+        face: its landmarks; a given one has confidence 1.
+        source: what `fit.json` says of where they come from.
+    """
 
     photo: Path
-    error: OccfitError
+    picture: UInt8[np.ndarray, "h w 3"]
+    folder: str
+    face: "DetectedFace"
+    source: Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,21 +52,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "photos", nargs="+", type=Path, metavar="PHOTO", help="photographs, and folders of them"
     )
     parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="where to write; made if missing"
+    )
+    parser.add_argument(
         "--checkpoint",
-        required=True,
         type=Path,
-        help="a run's checkpoints/last.ckpt, or a released system's folder",
+        help="a run's checkpoints/last.ckpt, or a released system's folder (default: the system in the package)",
     )
     parser.add_argument(
         "--landmarks",
-        required=True,
         type=Path,
         metavar="DIR",
         help="folder with one CSV a photograph, named like it: 68 rows `x,y` in pixels of the upright"
-        " photograph, iBUG order, (0, 0) is the centre of the first pixel",
+        " photograph, iBUG order, (0, 0) is the centre of the first pixel (default: they are detected)",
     )
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="where to write; made if missing"
+        "--detector",
+        choices=DETECTORS,
+        default="builtin",
+        help="what finds the faces: builtin needs nothing more; dlib and fan are the extras landmarks-dlib and"
+        " landmarks-fan (default: builtin)",
+    )
+    parser.add_argument(
+        "--faces",
+        choices=("largest", "all"),
+        default="largest",
+        help="of a photograph: its largest face, or all, in DIR/NAME/face-1, face-2 ... by size (default: largest)",
+    )
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="a found face that is less sure is left out; one below 0.8 is marked in the gallery (default: 0.5)",
+    )
+    parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="fit each photograph from the encoder's estimate, if that explains it better (default: yes)",
+    )
+    parser.add_argument(
+        "--refine-size",
+        type=int,
+        choices=(112, 224),
+        help="pixels of the picture that refinement compares (default: the system's own size)",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
@@ -53,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     """The exit code: 0, or 1 if a photograph couldn't be done."""
     parser = argparse.ArgumentParser(
         prog="occfit predict",
-        description="Fits the face of each photograph and writes DIR/<name>/: visible.png (255 = visible"
+        description="Finds and fits the face of each photograph and writes DIR/NAME/: visible.png (255 = visible"
         " face), face_region.png (255 = where the face model projects), overlay.jpg, reconstruction.png,"
         " mesh.obj and fit.json; and DIR/index.html, a gallery of them all. Pictures are in the pixels of the"
         " upright photograph. A photograph that can't be done is reported, and the others are done.",
@@ -67,11 +119,9 @@ def run(args: argparse.Namespace) -> int:
     """Fits every photograph that can be, and returns 1 if one couldn't.
 
     Raises:
-        OccfitError: nothing can be done at all: no photograph, no folder of landmarks, a bad checkpoint, an
-            output folder that can't be written.
+        OccfitError: nothing can be done at all: no photograph, no folder of landmarks, a bad checkpoint, a detector
+            that isn't installed, an output folder that can't be written.
     """
-    from occfit.evaluation.system import load
-
     photos, failures = find_photos(args.photos)
     if not photos:
         if len(failures) == 1:
@@ -81,77 +131,120 @@ def run(args: argparse.Namespace) -> int:
             ", ".join(str(path) for path in args.photos),
             f"Name files or folders with {', '.join(PHOTO_SUFFIXES)}.",
         )
-    if not args.landmarks.is_dir():
+    if args.landmarks is not None and not args.landmarks.is_dir():
         raise OccfitError(
             "There is no such folder of landmarks", args.landmarks, "Name one with --landmarks."
         )
-    fitter = load(args.checkpoint, device=args.device)
+    fitter = make_fitter(args)
     make_folder(args.out)
     console = Console(stderr=True)
-    entries = []
+    entries: list[Entry] = []
     with progress_bar(console) as progress:
-        for photo in progress.track(photos, description="fitting"):
-            try:
-                fit = fitter(photo, args.landmarks / f"{photo.stem}.csv")
-                record = write_prediction(fit, args.out / photo.stem, photo, fitter.checkpoint)
-            except OccfitError as failure:
-                error = OccfitError(failure.what, failure.where or photo, failure.remedy)
-                failures.append(Failure(photo, error))
-                progress.console.print(
-                    f"skipped: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-                )
-            else:
-                entries.append(Entry(photo.stem, photo.name, record["visible_fraction"]))
+        watched = progress.track(photos, description="fitting")
+        for jobs in batches(watched, args, fitter, failures, progress.console):
+            for job, fit in fitted(jobs, fitter, failures, progress.console):
+                try:
+                    record = write_prediction(
+                        fit, args.out / job.folder, job.photo, fitter.checkpoint, job.source
+                    )
+                except OccfitError as failure:
+                    skip(job.photo, failure, failures, progress.console)
+                else:
+                    entries.append(Entry.of(job.folder, job.photo.name, record))
     write_gallery(args.out, entries, [(str(failure.photo), str(failure.error)) for failure in failures])
-    report(console, args.out, len(entries), failures)
+    report(console, args.out, entries, failures)
     return 1 if failures else 0
 
 
-def find_photos(inputs: Sequence[Path]) -> tuple[list[Path], list[Failure]]:
-    """The photographs among files and folders (not their subfolders), sorted within a folder, each once.
+def make_fitter(args: argparse.Namespace) -> "FaceFitter":
+    """The system that the arguments ask for."""
+    from occfit.data.detection.choice import make_detector
+    from occfit.evaluation.refine import Refinement
+    from occfit.evaluation.system import SMALL, load
 
-    Photographs that share a name, in any folder and with any suffix, are failures: their landmarks and their
-    results would be one. So are folders without a photograph and paths that don't exist.
-    """
-    found, failures = [], []
-    for path in inputs:
-        if path.is_dir():
-            inside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in PHOTO_SUFFIXES]
-            found += inside
-            if not inside:
-                remedy = f"A folder is searched for {', '.join(PHOTO_SUFFIXES)}."
-                failures.append(Failure(path, OccfitError("The folder holds no photograph", path, remedy)))
-        elif path.exists():
-            found.append(path)
-        else:
-            failures.append(
-                Failure(path, OccfitError("There is no such photograph", path, "Check the path."))
-            )
-    unique = list({os.path.realpath(path): path for path in found}.values())
-    stems = [path.stem for path in unique]
-    photos = [path for path in unique if stems.count(path.stem) == 1]
-    for path in unique:
-        if stems.count(path.stem) > 1:
-            remedy = "Rename it and its landmarks, or predict in separate calls."
-            error = OccfitError(f"Another photograph is also named '{path.stem}'", path, remedy)
-            failures.append(Failure(path, error))
-    return photos, failures
+    fitter = load(SMALL if args.checkpoint is None else args.checkpoint, device=args.device)
+    fitter.refinement = Refinement(size=args.refine_size) if args.refine else None
+    if args.landmarks is None:
+        fitter.detector = make_detector(args.detector)
+    return fitter
 
 
-def make_folder(path: Path) -> None:
-    """Makes an output folder and tries to write there.
+def batches(
+    photos: Iterable[Path],
+    args: argparse.Namespace,
+    fitter: "FaceFitter",
+    failures: list[Failure],
+    console: Console,
+) -> Iterator[list[Job]]:
+    """The faces to fit, some at a time; a photograph without one is a failure."""
+    waiting: list[Job] = []
+    for photo in photos:
+        try:
+            waiting += faces_of(photo, args, fitter)
+        except OccfitError as failure:
+            skip(photo, failure, failures, console)
+        if len(waiting) >= BATCH:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def faces_of(photo: Path, args: argparse.Namespace, fitter: "FaceFitter") -> list[Job]:
+    """The faces of one photograph that shall be fitted.
 
     Raises:
-        OccfitError: it can't be made or written.
+        OccfitError: it can't be read, has no landmarks, or no sure face is found.
     """
-    probe = path / ".occfit"
+    from occfit.data.detection import DetectedFace
+    from occfit.data.images import read_image, read_landmarks
+
+    picture = read_image(photo)
+    if args.landmarks is not None:
+        path = args.landmarks / f"{photo.stem}.csv"
+        given = DetectedFace(read_landmarks(path), 1.0)
+        return [Job(photo, picture, photo.stem, given, Source(str(path), None, 1))]
+    found = fitter.detect(picture)
+    sure = [face for face in found if face.confidence >= args.min_confidence]
+    if not sure:
+        best = max(face.confidence for face in found)
+        remedy = f"The best has {best:.2f}: lower --min-confidence, or give its landmarks"
+        raise OccfitError("No face in the photograph is sure enough", photo, remedy)
+    if args.faces == "largest":
+        source = Source(args.detector, sure[0].confidence, len(sure))
+        return [Job(photo, picture, photo.stem, sure[0], source)]
+    return [
+        Job(
+            photo,
+            picture,
+            f"{photo.stem}/face-{number}",
+            face,
+            Source(args.detector, face.confidence, len(sure)),
+        )
+        for number, face in enumerate(sure, 1)
+    ]
+
+
+def fitted(
+    jobs: Sequence[Job], fitter: "FaceFitter", failures: list[Failure], console: Console
+) -> Iterator[tuple[Job, "Fit"]]:
+    """The fits of some faces, as one batch; if one of them can't be done, one by one."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        reason = f"The output folder can't be written: {error.strerror}"
-        raise OccfitError(reason, path, "Choose another with --out.") from error
+        fits = fitter.batch([job.picture for job in jobs], [job.face.landmarks for job in jobs])
+    except OccfitError as failure:
+        if len(jobs) == 1:
+            skip(jobs[0].photo, failure, failures, console)
+            return
+        for job in jobs:
+            yield from fitted([job], fitter, failures, console)
+    else:
+        yield from zip(jobs, fits, strict=True)
+
+
+def skip(photo: Path, failure: OccfitError, failures: list[Failure], console: Console) -> None:
+    error = OccfitError(failure.what, failure.where or photo, failure.remedy)
+    failures.append(Failure(photo, error))
+    console.print(f"skipped: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def progress_bar(console: Console) -> Progress:
@@ -159,8 +252,15 @@ def progress_bar(console: Console) -> Progress:
     return Progress(*columns, console=console)
 
 
-def report(console: Console, out: Path, done: int, failures: Sequence[Failure]) -> None:
-    console.print(f"{done} fitted: {out / 'index.html'}", highlight=False, soft_wrap=True)
+def report(console: Console, out: Path, entries: Sequence[Entry], failures: Sequence[Failure]) -> None:
+    console.print(f"{len(entries)} fitted: {out / 'index.html'}", highlight=False, soft_wrap=True)
+    unsure = [entry.name for entry in entries if entry.is_unsure]
+    crowded = sorted({entry.name for entry in entries if entry.is_one_of_several})
+    if unsure:
+        console.print(f"{len(unsure)} of them unsure: {', '.join(unsure)}", highlight=False, soft_wrap=True)
+    if crowded:
+        text = f"{len(crowded)} with several faces, of which the largest was fitted (--faces all): "
+        console.print(text + ", ".join(crowded), highlight=False, soft_wrap=True)
     if failures:
         console.print(f"{len(failures)} not fitted:", style="red", highlight=False)
         for failure in failures:

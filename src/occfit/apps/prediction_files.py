@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,24 @@ from occfit.rendering.camera import STANDARD_DISTANCE
 STRIP_SIDE = 256
 
 
-def write_prediction(fit: Fit, folder: Path, photo: Path, checkpoint: CheckpointInfo) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Source:
+    """Where a face's landmarks come from.
+
+    Attributes:
+        detector: its name, or the landmarks' file.
+        confidence: of there being a face; None if its landmarks were given.
+        faces: how many sure ones the photograph shows.
+    """
+
+    detector: str
+    confidence: float | None
+    faces: int
+
+
+def write_prediction(
+    fit: Fit, folder: Path, photo: Path, checkpoint: CheckpointInfo, source: Source
+) -> dict[str, Any]:
     """Writes one photograph's results into `folder` and returns the content of its `fit.json`.
 
     Raises:
@@ -38,12 +56,12 @@ def write_prediction(fit: Fit, folder: Path, photo: Path, checkpoint: Checkpoint
         reason = f"The results can't be written: {error.strerror or error}"
         raise OccfitError(reason, folder, "Check the folder's rights and the disk's space.") from error
     fit.mesh.export(folder / "mesh.obj")
-    record = fit_record(fit, photo, checkpoint)
+    record = fit_record(fit, photo, checkpoint, source)
     write_json(folder / "fit.json", record)
     return record
 
 
-def fit_record(fit: Fit, photo: Path, checkpoint: CheckpointInfo) -> dict[str, Any]:
+def fit_record(fit: Fit, photo: Path, checkpoint: CheckpointInfo, source: Source) -> dict[str, Any]:
     """What `fit.json` holds. Pixels are continuous: (0.5, 0.5) is the centre of the first one."""
     params = {f.name: getattr(fit.params, f.name)[0].tolist() for f in dataclasses.fields(fit.params)}
     angles, translation = params["pose"][:3], params["pose"][3:]
@@ -56,8 +74,11 @@ def fit_record(fit: Fit, photo: Path, checkpoint: CheckpointInfo) -> dict[str, A
             "sha256": checkpoint.digest,
             "system": checkpoint.system,
         },
+        "is_occluded": fit.is_occluded,
         "visible_fraction": fit.visible_fraction,
         "visible_fractions": fit.visible_fractions,
+        "refined": fit.is_refined,
+        "landmarks": {**dataclasses.asdict(source), "points": fit.landmarks},
         "parameters": params,
         "pose": {
             "angles_degrees": {axis: math.degrees(angle) for axis, angle in zip("xyz", angles, strict=True)},

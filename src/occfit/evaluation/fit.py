@@ -13,6 +13,9 @@ from occfit.evaluation.regions import visible_fractions
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.types import FaceParams, Rendering
 
+OCCLUDED_BELOW = 0.8
+"""Visible share of the rendered region below which a face is called occluded."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -31,6 +34,7 @@ class Fit:
         reconstruction: the rendered face on the photograph's pixels, black elsewhere.
         mesh: the face in the model's frame.
         regions: where eyes, nose, mouth, cheeks and forehead are in the aligned picture (`regions.REGIONS`).
+        is_refined: whether the parameters are the refinement's; else they are the encoder's.
     """
 
     params: FaceParams
@@ -44,6 +48,12 @@ class Fit:
     reconstruction: UInt8[np.ndarray, "h w 3"]
     mesh: Mesh
     regions: Bool[Tensor, "1 r s s"]
+    is_refined: bool = False
+
+    @property
+    def landmarks(self) -> Float[np.ndarray, "68 2"]:
+        """The fitted model's landmarks on the photograph, iBUG order, the first pixel's centre at (0.5, 0.5)."""
+        return self.alignment.to_photo(self.rendering.landmarks[0].cpu().numpy())
 
     @property
     def visible_face(self) -> Bool[np.ndarray, "h w"]:
@@ -66,6 +76,15 @@ class Fit:
     def visible_fractions(self) -> dict[str, float]:
         """The same of the face's parts: eyes, nose, mouth, cheeks, forehead; NaN for one that is turned away."""
         return visible_fractions(self.aligned_visibility > VISIBLE_THRESHOLD, self.regions)
+
+    @property
+    def is_occluded(self) -> bool:
+        """Whether something hides the face: less than `OCCLUDED_BELOW` of the rendered region is visible.
+
+        How often that is right on photographs stands in the package's model card. Hair on the forehead counts as
+        hiding it. True of an empty region.
+        """
+        return not self.visible_fraction >= OCCLUDED_BELOW
 
     def overlay(self) -> Picture:
         """The reconstruction over the visible face; what hides the face under a pink veil."""

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from occfit.data.alignment import Alignment, align_image, standard_template
+from occfit.data.detection import DetectedFace, LandmarkDetector
+from occfit.data.detection.builtin import builtin_detector
 from occfit.data.similarity import Matrix, apply, invert, warp
 from occfit.errors import OccfitError
 from occfit.evaluation.explain import Explanation, FaceSystem, build_system
@@ -20,6 +23,7 @@ from occfit.evaluation.fit import Fit
 from occfit.evaluation.inputs import ImageLike, LandmarksLike, as_image, as_landmarks, as_photo
 from occfit.evaluation.mesh import Mesh
 from occfit.evaluation.pictures import Picture, Region
+from occfit.evaluation.refine import Refined, Refinement, refine, unrefined
 from occfit.evaluation.regions import draw_regions
 from occfit.evaluation.release import WEIGHTS, read_release
 from occfit.rendering.renderer import FaceRenderer
@@ -49,8 +53,13 @@ class CheckpointInfo:
     config: dict[str, Any]
 
 
-def load(checkpoint: str | Path, device: str = "cpu") -> "FaceFitter":
-    """The system of a run's checkpoint, or of a released system's folder, ready to fit photographs.
+SMALL = Path(str(files("occfit"))) / "assets" / "small"
+"""The system that the package ships; its model card lies beside it."""
+
+
+def load(checkpoint: str | Path = SMALL, device: str = "cpu") -> "FaceFitter":
+    """A system, ready to fit photographs: the one that the package ships, or that of a run's checkpoint or of a
+    released system's folder.
 
     The file is read as tensors and plain containers, and what its configuration names is built only from this
     package, so an untrusted file can't run code of its own.
@@ -70,15 +79,27 @@ def load(checkpoint: str | Path, device: str = "cpu") -> "FaceFitter":
 
 
 class FaceFitter(nn.Module):
-    """Fits photographs: `fit = fitter(image, landmarks)`."""
+    """Fits photographs: `fit = fitter(image)`, or `fitter(image, landmarks)`.
 
-    def __init__(self, system: FaceSystem, checkpoint: CheckpointInfo):
+    Attributes:
+        detector: finds the landmarks where none are given; the built-in one by default.
+        refinement: how the encoder's estimate is refined; None leaves it as it is.
+    """
+
+    def __init__(
+        self,
+        system: FaceSystem,
+        checkpoint: CheckpointInfo,
+        detector: LandmarkDetector | None = None,
+    ):
         super().__init__()
         self.system = system
         self.checkpoint = checkpoint
+        self.detector = detector
+        self.refinement: Refinement | None = Refinement()
         self.template = standard_template(system.renderer.face_model, checkpoint.size)
 
-    def forward(self, image: ImageLike, landmarks: LandmarksLike) -> Fit:
+    def forward(self, image: ImageLike, landmarks: LandmarksLike | None = None) -> Fit:
         """The face in one photograph.
 
         Args:
@@ -86,49 +107,82 @@ class FaceFitter(nn.Module):
                 orientation is applied: its pixels are those of the upright photograph.
             landmarks: 68 points in iBUG order. As an array or tensor `68 2`: pixels of the photograph, the
                 centre of the first one at (0.5, 0.5). As a CSV file: a detector's pixel indices, (0, 0) is
-                the centre of the first pixel.
+                the centre of the first pixel. None: those of the largest face that `detector` finds.
 
         Raises:
-            OccfitError: the image or the landmarks can't be read or used.
+            OccfitError: the image or the landmarks can't be read or used, or no face is found.
         """
         return self.batch([image], [landmarks])[0]
 
-    @torch.no_grad()
-    def batch(self, images: Sequence[ImageLike], landmarks: Sequence[LandmarksLike]) -> list[Fit]:
-        """The faces of many photographs, one each, through the networks as one batch.
+    def detect(self, image: ImageLike) -> list[DetectedFace]:
+        """The faces of one photograph, largest first.
+
+        Raises:
+            OccfitError: the image can't be read, or it shows no face.
+        """
+        faces = (self.detector or builtin_detector())(as_photo(image))
+        if not faces:
+            remedy = "Give its 68 landmarks, or try another detector"
+            where = image if isinstance(image, str | Path) else None
+            raise OccfitError("No face was found in the photograph", where, remedy)
+        return faces
+
+    def batch(
+        self, images: Sequence[ImageLike], landmarks: Sequence[LandmarksLike | None] | None = None
+    ) -> list[Fit]:
+        """The faces of many photographs, one each, through the networks and the refinement as one batch.
 
         Raises:
             OccfitError: as for one photograph, or there are not as many landmarks as images.
         """
+        landmarks = [None] * len(images) if landmarks is None else landmarks
         if len(images) != len(landmarks):
             reason = f"There are {len(images)} images, but {len(landmarks)} sets of landmarks"
             raise OccfitError(reason, remedy="Give one set an image.")
         if not images:
             return []
         photos = [as_photo(image) for image in images]
-        size = self.checkpoint.size
+        points = [
+            self.detect(photo)[0].landmarks if given is None else as_landmarks(given)
+            for photo, given in zip(photos, landmarks, strict=True)
+        ]
+        batch, alignments = self._align(photos, points, self.checkpoint.size)
+        refined = self._explain(batch, photos, points)
+        return [
+            self._fit(photo, batch.image[i : i + 1], refined[i : i + 1], alignment)
+            for i, (photo, alignment) in enumerate(zip(photos, alignments, strict=True))
+        ]
+
+    def _align(
+        self, photos: Sequence[Picture], points: Sequence[np.ndarray], size: int
+    ) -> tuple[FaceBatch, list[Alignment]]:
+        template = self.template * (size / self.checkpoint.size)
         aligned = [
-            align_image(photo, as_landmarks(points), self.template, size)
-            for photo, points in zip(photos, landmarks, strict=True)
+            align_image(photo, found, template, size) for photo, found in zip(photos, points, strict=True)
         ]
         batch = FaceBatch(
             image=torch.stack([as_image(picture) for picture, _, _ in aligned]),
-            landmarks=torch.stack([torch.from_numpy(points) for _, points, _ in aligned]),
+            landmarks=torch.stack([torch.from_numpy(found) for _, found, _ in aligned]),
             index=torch.arange(len(aligned)),
-        ).to(self.device)
-        explained = self.system(batch)
-        return [
-            self._fit(photo, batch.image[i : i + 1], explained[i : i + 1], alignment)
-            for i, (photo, (_, _, alignment)) in enumerate(zip(photos, aligned, strict=True))
-        ]
+        )
+        return batch.to(self.device), [alignment for _, _, alignment in aligned]
+
+    def _explain(self, batch: FaceBatch, photos: Sequence[Picture], points: Sequence[np.ndarray]) -> Refined:
+        first = self.system(batch)
+        if self.refinement is None:
+            return unrefined(first)
+        size = self.refinement.size
+        fine = batch if size in (None, self.checkpoint.size) else self._align(photos, points, size)[0]
+        return refine(self.system, batch, first, self.refinement, fine)
 
     @property
     def device(self) -> torch.device:
         return next(self.system.parameters()).device
 
     def _fit(
-        self, photo: Picture, image: Float[Tensor, "1 3 s s"], explained: Explanation, alignment: Alignment
+        self, photo: Picture, image: Float[Tensor, "1 3 s s"], refined: Refined, alignment: Alignment
     ) -> Fit:
+        explained = refined.explanation
         inside = inside_photo(alignment.matrix, image.shape[-1], photo.shape[:2]).to(image.device)
         visibility = explained.visibility * inside
         reconstruction, region = self._render_on_photo(explained, alignment, photo.shape[:2])
@@ -144,6 +198,7 @@ class FaceFitter(nn.Module):
             reconstruction=reconstruction,
             mesh=self._mesh(explained),
             regions=draw_regions(self.system.renderer, explained.rendering),
+            is_refined=bool(refined.improved),
         )
 
     def _render_on_photo(

@@ -1,6 +1,6 @@
 """The world as prepared stores, painted once and kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +23,7 @@ def prepare_synthetic(
     cache: Path,
     workers: int | None = None,
     progress: bool = True,
+    splits: Sequence[str] | None = None,
 ) -> dict[str, PreparedStore]:
     """The stores `train`, `validation` and the six test sets; what isn't in the cache yet is painted.
 
@@ -34,11 +35,14 @@ def prepare_synthetic(
         workers: processes that paint; 0 paints in this one, None takes one a core where that pays. They are
             spawned, so a script needs the usual `if __name__ == "__main__"`.
         progress: show a live bar.
+        splits: only these.
 
     Raises:
         OccfitError: the cache can't be written, or a painting process ended.
     """
-    return _prepare(config, face_model, cache, config.counts(), workers, progress)
+    counts = config.counts()
+    wanted = {split: counts[split] for split in (splits or counts)}
+    return _prepare(config, face_model, cache, wanted, workers, progress)
 
 
 def recognition_identities(

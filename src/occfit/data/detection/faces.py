@@ -1,0 +1,49 @@
+"""What every landmark detector gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedFace:
+    """A face in a photograph.
+
+    Attributes:
+        landmarks: iBUG order, pixels of the photograph, the first one's centre at (0.5, 0.5).
+        confidence: of there being a face, in [0, 1]; what a number means differs between detectors.
+    """
+
+    landmarks: Float[ndarray, "68 2"]
+    confidence: float
+
+    @property
+    def centre(self) -> Float[ndarray, " 2"]:
+        """Mean of the points inside the face's outline: brows, nose, eyes, mouth."""
+        return self.landmarks[17:].mean(axis=0)
+
+    @property
+    def extent(self) -> float:
+        """Root mean square distance of the inner points from their mean, in pixels."""
+        offsets = self.landmarks[17:] - self.centre
+        return float(np.sqrt((offsets**2).sum(axis=1).mean()))
+
+
+@runtime_checkable
+class LandmarkDetector(Protocol):
+    """Finds the faces of a photograph, largest first; an empty list where there is none."""
+
+    def __call__(self, photo: UInt8[ndarray, "h w 3"]) -> list[DetectedFace]: ...
+
+
+def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+    """Each face once, the surest answer of those that lie within one extent of each other; largest first."""
+    kept: list[DetectedFace] = []
+    for face in sorted(faces, key=lambda face: -face.confidence):
+        if all(np.linalg.norm(face.centre - other.centre) > other.extent for other in kept):
+            kept.append(face)
+    return sorted(kept, key=lambda face: -face.extent)
