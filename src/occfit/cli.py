@@ -22,6 +22,11 @@ COMMANDS = {
     "demo": ("occfit.apps.demo", "train on synthetic faces and write a report with pictures"),
 }
 
+NO_LIBGL = (
+    "The OpenCV that is installed here has windows, and needs libGL, which is missing (face-alignment brings it). Say"
+    " pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless"
+)
+
 
 def usage() -> str:
     lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
@@ -71,6 +76,9 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except Exception as error:
+        if isinstance(error, ImportError) and "libGL" in str(error):
+            print(f"occfit: {NO_LIBGL}", file=sys.stderr)
+            return 2
         reason = " ".join(str(error).split()) or "no reason given"
         what = f"{type(error).__name__}: {reason}. OCCFIT_TRACEBACK=1 shows where"
         print(f"occfit: {what}", file=sys.stderr)

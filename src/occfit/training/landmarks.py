@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from pydantic import PositiveInt
 from torch import Tensor
@@ -113,9 +113,7 @@ class CropSource:
             face_model, FaceParams.from_vector(torch.from_numpy(params)), self.size
         )
 
-    def cut(
-        self, indices: Float[ndarray, " b"], matrices: list[Matrix], is_face: Bool[ndarray, " b"]
-    ) -> Crops:
+    def cut(self, indices: Int[ndarray, " b"], matrices: list[Matrix], is_face: Bool[ndarray, " b"]) -> Crops:
         """Args:
         indices: of the samples.
         matrices: changes of the crop's plane after the face has been put where the template has it.
