@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         tiles.append(tile)
     args.out.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(args.out / "landmarks.jpg"), contact_sheet(tiles)[..., ::-1])
-    console = Console()
+    console = Console(width=110)
     console.print(table(findings, f"{args.detector}, {len(names)} photographs"))
     missed = [name for name, finding in zip(names, findings, strict=True) if not finding.is_found]
     console.print(f"Not found: {', '.join(missed) or 'none'}", highlight=False, soft_wrap=True)

@@ -22,9 +22,12 @@ from benchmarks.photographs.scores import (
     contact_row,
     find_names,
     score,
+    true_visible_fraction,
     write_scores,
 )
 from occfit.errors import OccfitError
+from occfit.evaluation.fit import OCCLUDED_BELOW
+from occfit.evaluation.system import SMALL
 
 COLUMNS = {
     "accuracy": "ACC",
@@ -47,7 +50,16 @@ def main() -> int:
         "photos", type=Path, help="folder with img/, landmarks/*.csv and visible/*.png (255 = face)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, help="a checkpoint, or a released system's folder"
+        "--checkpoint",
+        type=Path,
+        default=SMALL,
+        help="a checkpoint, or a released system's folder (default: the package's)",
+    )
+    parser.add_argument(
+        "--refine", action=argparse.BooleanOptionalAction, default=True, help="as in occfit predict"
+    )
+    parser.add_argument(
+        "--detect", action="store_true", help="let the built-in detector find the landmarks, too"
     )
     parser.add_argument("--half", choices=(*HALVES, "both"), default="choose", help="default: choose")
     parser.add_argument(
@@ -64,20 +76,31 @@ def main() -> int:
 def run(args: argparse.Namespace) -> int:
     console = Console()
     fitter = occfit.load(args.checkpoint)
+    if not args.refine:
+        fitter.refinement = None
     names = find_names(args.photos, args.half)
     args.out.mkdir(parents=True, exist_ok=True)
-    rows, sheets = [], {condition: [] for condition in CONDITIONS}
+    missed, answers, rows, sheets = [], [], [], {condition: [] for condition in CONDITIONS}
     total = len(names) * len(CONDITIONS)
     for case in track(cases(args.photos, names, args.seed), "fitting", total, console=Console(stderr=True)):
-        fit = fitter(case.photo, case.landmarks)
+        try:
+            fit = fitter(case.photo, None if args.detect else case.landmarks)
+        except OccfitError:
+            missed.append(f"{case.name} ({case.condition})")
+            continue
+        answers.append((case.condition, fit.visible_fraction, true_visible_fraction(case, fit)))
         sheets[case.condition].append(contact_row(case, fit))
         for system, everything in ((fitter.checkpoint.system, False), ("everything is face", True)):
             scores = score(case, fit, everything)
             rows.append({"name": case.name, "condition": case.condition, "system": system, **scores})
     write_scores(args.out / "scores.csv", rows)
     for condition, sheet in sheets.items():
-        cv2.imwrite(str(args.out / f"{condition}.jpg"), np.concatenate(sheet)[..., ::-1])
+        if sheet:
+            cv2.imwrite(str(args.out / f"{condition}.jpg"), np.concatenate(sheet)[..., ::-1])
     console.print(scores_table(rows, f"{args.checkpoint}, {len(names)} photographs ({args.half})"))
+    console.print(occlusion_answers(answers))
+    if args.detect:
+        console.print(f"No face found: {', '.join(missed) or 'none'}", highlight=False, soft_wrap=True)
     console.print(f"Pictures and scores of each photograph: {args.out}", highlight=False, soft_wrap=True)
     return 0
 
@@ -91,6 +114,22 @@ def scores_table(rows: list[dict], title: str) -> Table:
             means = [np.nanmean([row[key] for row in chosen]) for key in COLUMNS]
             label = f"  {system}" if system == "everything is face" else condition
             table.add_row(label, *(f"{mean:.3f}" for mean in means))
+    return table
+
+
+def occlusion_answers(answers: list[tuple[str, float, float]]) -> Table:
+    """How often "is this face occluded?" is answered rightly, and how far the visible share is from the true one.
+
+    Args:
+        answers: condition, visible share of the region, and the true one.
+    """
+    table = Table("condition", "called occluded", "visible share", "true", "mean error", title="is_occluded")
+    for condition in CONDITIONS:
+        shares = np.array([(share, true) for name, share, true in answers if name == condition])
+        if len(shares):
+            called = f"{int((shares[:, 0] < OCCLUDED_BELOW).sum())} of {len(shares)}"
+            means = [f"{value:.2f}" for value in shares.mean(axis=0)]
+            table.add_row(condition, called, *means, f"{np.abs(shares[:, 0] - shares[:, 1]).mean():.3f}")
     return table
 
 

@@ -103,6 +103,12 @@ def score(case: Case, fit: Fit, everything: bool = False) -> dict[str, float]:
     return {key: float(value) for key, value in scores.items()}
 
 
+def true_visible_fraction(case: Case, fit: Fit) -> float:
+    """Share of the rendered region's pixels that truly show the face."""
+    count = int(fit.face_region.sum())
+    return float((fit.face_region & case.visible).sum() / count) if count else float("nan")
+
+
 def contact_row(case: Case, fit: Fit, size: int = 256) -> Photo:
     """Photograph, overlay, mask, truth and error (red: missed occlusion, blue: face taken for one), side by side."""
     region, visible = fit.face_region, fit.visible_face

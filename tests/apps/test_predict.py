@@ -133,6 +133,75 @@ def converted(astronaut: np.ndarray, mode: str) -> Image.Image:
     return picture.convert(mode)
 
 
+def detect(checkpoint: Path, photos: Path, out: Path, *options: str) -> int:
+    """`occfit predict` without landmarks."""
+    return main([str(photos), "--checkpoint", str(checkpoint), "--out", str(out), *options])
+
+
+def crowd(astronaut: np.ndarray) -> Image.Image:
+    """The astronaut, and smaller beside herself."""
+    both = Image.new("RGB", (768, 512))
+    both.paste(Image.fromarray(astronaut), (0, 0))
+    both.paste(Image.fromarray(astronaut).reduce(2), (512, 0))
+    return both
+
+
+def test_without_landmarks_the_face_is_found(checkpoint, photos, tmp_path):
+    assert detect(checkpoint, photos, tmp_path / "out") == 0
+    folder = tmp_path / "out" / "astronaut"
+    assert {file.name for file in folder.iterdir()} == FILES
+    record = json.loads((folder / "fit.json").read_text())
+    assert record["landmarks"]["detector"] == "builtin"
+    assert 0.5 < record["landmarks"]["confidence"] <= 1
+    region = np.asarray(picture(folder / "face_region.png")) > 0
+    assert all(region[y, x] for x, y in [(205, 101), (247, 103), (225, 125), (225, 147)])
+
+
+def test_of_several_faces_the_largest_is_fitted_and_the_others_are_mentioned(
+    checkpoint, photos, tmp_path, astronaut, capsys
+):
+    crowd(astronaut).save(photos / "astronaut.png")
+    assert detect(checkpoint, photos, tmp_path / "out") == 0
+    assert "1 with several faces" in capsys.readouterr().err
+    record = json.loads((tmp_path / "out" / "astronaut" / "fit.json").read_text())
+    assert record["landmarks"]["faces"] == 2
+    assert np.mean(record["landmarks"]["points"], axis=0)[0] < 512
+
+
+def test_all_faces_are_fitted_on_request_largest_first(checkpoint, photos, tmp_path, astronaut):
+    crowd(astronaut).save(photos / "astronaut.png")
+    assert detect(checkpoint, photos, tmp_path / "out", "--faces", "all") == 0
+    folders = sorted((tmp_path / "out" / "astronaut").iterdir())
+    assert [folder.name for folder in folders] == ["face-1", "face-2"]
+    areas = [(np.asarray(picture(folder / "face_region.png")) > 0).sum() for folder in folders]
+    assert areas[0] > 2 * areas[1]
+    links = Links(tmp_path / "out" / "index.html").found
+    assert all((tmp_path / "out" / link).is_file() for link in links)
+
+
+def test_a_photograph_without_a_face_is_reported_and_the_others_are_done(
+    checkpoint, photos, tmp_path, capsys
+):
+    Image.new("RGB", (200, 150), "teal").save(photos / "empty.png")
+    assert detect(checkpoint, photos, tmp_path / "out") == 1
+    assert "No face was found in the photograph" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [entry["photo"] for entry in summary["fitted"]] == ["astronaut.png"]
+    assert "empty.png" in summary["failed"][0]["reason"]
+
+
+def test_a_face_that_is_not_sure_enough_is_left_out(checkpoint, photos, tmp_path, capsys):
+    assert detect(checkpoint, photos, tmp_path / "out", "--min-confidence", "1.01") == 1
+    assert "--min-confidence" in capsys.readouterr().err
+
+
+def test_refinement_can_be_left_out(checkpoint, photos, tmp_path):
+    assert detect(checkpoint, photos, tmp_path / "out", "--no-refine") == 0
+    record = json.loads((tmp_path / "out" / "astronaut" / "fit.json").read_text())
+    assert not record["refined"]
+    assert set(record["parameters"]["shape"]) == {0}, "the encoder hasn't learned anything"
+
+
 @pytest.mark.parametrize(
     ("mode", "suffix"), [("L", ".png"), ("RGBA", ".png"), ("P", ".png"), ("CMYK", ".jpg"), ("I;16", ".png")]
 )

@@ -40,10 +40,29 @@ class LandmarkDetector(Protocol):
     def __call__(self, photo: UInt8[ndarray, "h w 3"]) -> list[DetectedFace]: ...
 
 
-def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
-    """Each face once, the surest answer of those that lie within one extent of each other; largest first."""
+def distinct(answers: Sequence[DetectedFace], agreeing: int = 1) -> list[DetectedFace]:
+    """Each face once, largest first.
+
+    Of the answers that lie within one extent of each other the surest decides where the face is and how large; the
+    points are the mean of those that agree with it.
+
+    Args:
+        agreeing: so many answers must agree, the surest included, or it is no face.
+    """
     kept: list[DetectedFace] = []
-    for face in sorted(faces, key=lambda face: -face.confidence):
+    for face in sorted(answers, key=lambda face: -face.confidence):
         if all(np.linalg.norm(face.centre - other.centre) > other.extent for other in kept):
             kept.append(face)
-    return sorted(kept, key=lambda face: -face.extent)
+    supporters = [[other for other in answers if agree(face, other)] for face in kept]
+    merged = [
+        DetectedFace(np.mean([other.landmarks for other in same], axis=0), face.confidence)
+        for face, same in zip(kept, supporters, strict=True)
+        if len(same) >= agreeing
+    ]
+    return sorted(merged, key=lambda face: -face.extent)
+
+
+def agree(one: DetectedFace, other: DetectedFace) -> bool:
+    """Whether two answers are about the same place and size."""
+    is_near = np.linalg.norm(one.centre - other.centre) < 0.4 * one.extent
+    return bool(is_near) and 0.78 < other.extent / one.extent < 1.28
