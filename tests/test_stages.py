@@ -36,6 +36,7 @@ TINY = [
     "stages.initialise={steps: 3, batch: 2}",
     "stages.warm_up={steps: 2, batch: 2}",
     "stages.alternate={steps: 6, batch: 2}",
+    "stages.reconstruct={steps: 3, batch: 2}",
     "optimizer.alternate.schedule={period: 4, segmentation_steps: 2}",
     "trainer.threads=1",
     "trainer.precision=32-true",
@@ -98,7 +99,8 @@ def test_a_second_run_takes_every_stage_from_the_store(whole_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pipeline", ["pretrained", "baseline", "neighbour", "perceptual", "supervised_segmenter"]
+    "pipeline",
+    ["pretrained", "baseline", "neighbour", "perceptual", "supervised_segmenter", "guided"],
 )
 def test_every_pipeline_trains_and_shares_the_initialisation(whole_run, tmp_path, pipeline):
     train_and_evaluate(tiny(tmp_path / "run", f"pipeline={pipeline}", "data.test=4"))
@@ -107,6 +109,18 @@ def test_every_pipeline_trains_and_shares_the_initialisation(whole_run, tmp_path
     assert ("alternate" in recorded) == (pipeline != "pretrained")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["system"] == pipeline
+
+
+@pytest.mark.parametrize("pipeline", ["mofa", "supervised_mofa"])
+def test_a_pipeline_without_a_segmenter_trains_and_hides_nothing(whole_run, tmp_path, pipeline):
+    train_and_evaluate(tiny(tmp_path / "run", f"pipeline={pipeline}", "data.test=4"))
+    recorded = [stage["stage"] for stage in json.loads((tmp_path / "run" / "stages.json").read_text())]
+    assert recorded == ["recognition", "reconstruct"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["system"] == pipeline
+    for name, scores in metrics["test_sets"].items():
+        assert scores["visible_share"] == 1
+        assert scores["f1"] == metrics["all_visible"]["test_sets"][name]["f1"]
 
 
 @pytest.mark.parametrize("objective", ["paper", "focus"])

@@ -250,3 +250,33 @@ def test_a_checkpoint_can_t_call_what_it_likes(checkpoint, tmp_path):
     write_checkpoint(tmp_path / "evil.ckpt", content)
     with pytest.raises(OccfitError, match=r"os\.system"):
         occfit.load(tmp_path / "evil.ckpt")
+
+
+def test_a_face_is_occluded_below_the_documented_share(fitter, photo, landmarks):
+    fit = fitter(photo, landmarks)
+    hidden, shown = torch.zeros_like(fit.aligned_visibility), torch.ones_like(fit.aligned_visibility)
+    assert replace(fit, aligned_visibility=hidden).is_occluded
+    assert not replace(fit, aligned_visibility=shown).is_occluded
+    nowhere = replace(fit.rendering, face_region=torch.zeros_like(fit.rendering.face_region))
+    assert replace(fit, rendering=nowhere).is_occluded
+
+
+def test_the_fitted_landmarks_lie_on_the_photograph(fitter, photo, landmarks):
+    fit = fitter(photo, landmarks)
+    aligned = fit.alignment.to_aligned(fit.landmarks)
+    np.testing.assert_allclose(aligned, fit.rendering.landmarks[0].numpy(), atol=1e-3)
+
+
+def test_a_photograph_without_a_face_needs_landmarks(fitter):
+    with pytest.raises(OccfitError, match="No face was found"):
+        fitter(np.full((120, 160, 3), 90, np.uint8))
+
+
+def test_refinement_can_be_switched_off(fitter, photo, landmarks):
+    fitter.refinement, settings = None, fitter.refinement
+    try:
+        fit = fitter(photo, landmarks)
+    finally:
+        fitter.refinement = settings
+    assert not fit.is_refined
+    assert not fit.params.to_vector().any(), "the encoder hasn't learned anything"

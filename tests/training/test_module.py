@@ -10,8 +10,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor, nn
 
 from occfit.errors import OccfitError
-from occfit.networks.segmenter import UNet
-from occfit.training.evidence import TrueVisibility, WholeFace
+from occfit.training.evidence import WholeFace
 from occfit.training.module import BAD_BATCHES_IN_A_ROW, OccFit
 from occfit.training.objectives import ReconstructionObjective
 from occfit.training.schedule import ConstantPhase, Learning, Phase
@@ -258,17 +257,20 @@ def test_the_checkpoint_is_plain_and_leaves_the_recognition_network_out(make_mod
     assert prefixes == {"encoder", "segmenter", "objectives"}
 
 
-def test_supervision_is_another_source_of_the_mask(make_module, fit, faces):
-    for source in (TrueVisibility(), WholeFace()):
-        objective = ReconstructionObjective({"pixel": 1.0, "landmark": 0.01})
+def test_a_system_without_a_segmenter_counts_the_whole_face_or_the_true_mask(make_module, fit, faces):
+    for mask in ("whole", "labelled"):
+        objective = ReconstructionObjective({"pixel": 1.0, "landmark": 0.01}, mask=mask)
         module = make_module(
             "initialise",
             objectives={Phase.RECONSTRUCTION: objective},
             schedule=ConstantPhase(Phase.RECONSTRUCTION),
-            visibility=source,
+            visibility=WholeFace(),
         )
         fit(module, steps=2)
         assert module.global_step == 2
-    batch = replace(faces[:2], visibility=None)
+    evidence = module.explain(faces[:2])
+    assert torch.equal(evidence.using("labelled").visibility, faces[:2].visibility)
+    assert (evidence.using("whole").visibility == 1).all()
+    unlabelled = replace(evidence, batch=replace(faces[:2], visibility=None))
     with pytest.raises(OccfitError, match="no true masks"):
-        TrueVisibility()(batch, module.explain(faces[:2]).rendering, UNet(8, 2))
+        unlabelled.using("labelled")

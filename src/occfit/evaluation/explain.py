@@ -14,7 +14,7 @@ from occfit.networks.segmenter import UNet
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.build import build_networks
 from occfit.training.checkpoint import load_networks
-from occfit.training.evidence import PredictedVisibility, RobustVisibility, VisibilitySource
+from occfit.training.evidence import PredictedVisibility, RobustVisibility, VisibilitySource, WholeFace
 from occfit.types import FaceBatch, FaceParams, Mask, Rendering
 
 
@@ -39,7 +39,7 @@ class Explanation:
         return Explanation(self.params.to(device), self.rendering.to(device), self.visibility.to(device))
 
 
-INITIALISE = "initialise"
+INITIALISE, RECONSTRUCT = "initialise", "reconstruct"
 
 Explain = Callable[[FaceBatch], Explanation]
 
@@ -66,7 +66,9 @@ class FaceSystem(nn.Module):
 
 
 def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
-    """The system whose weights a checkpoint holds. After the initialisation alone its mask is equation 9's.
+    """The system whose weights a checkpoint holds.
+
+    After the initialisation alone its mask is equation 9's; after a reconstruction without segmenter it hides nothing.
 
     It draws with the rasterizer that suits this machine, whichever it was trained with.
 
@@ -83,11 +85,13 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
             where,
             "Use the face model file, and the version of occfit, that it was trained with.",
         )
-    is_initialisation = entry.get("stage") == INITIALISE
-    parts = {"encoder": networks.encoder} if is_initialisation else networks.trained()
+    stage = entry.get("stage")
+    has_segmenter = stage not in (INITIALISE, RECONSTRUCT)
+    parts = networks.trained() if has_segmenter else {"encoder": networks.encoder}
     load_networks(parts, checkpoint["state_dict"], where)
-    if is_initialisation:
-        visibility = RobustVisibility(config["objective"]["initialisation"]["threshold"])
+    if not has_segmenter:
+        threshold = config["objective"]["initialisation"]["threshold"]
+        visibility = RobustVisibility(threshold) if stage == INITIALISE else WholeFace()
         return FaceSystem(networks.encoder, networks.renderer, visibility, None)
     return FaceSystem(networks.encoder, networks.renderer, PredictedVisibility(), networks.segmenter)
 

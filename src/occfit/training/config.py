@@ -21,7 +21,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from occfit.errors import OccfitError, nearest
 from occfit.training.schema import Component, check
 
-StageName = Literal["initialise", "warm_up", "alternate"]
+StageName = Literal["initialise", "warm_up", "alternate", "reconstruct"]
 Side = Annotated[int, Field(ge=16)]
 """Of an aligned picture, in pixels."""
 FolderName = Annotated[str, Field(min_length=1)]
@@ -40,6 +40,7 @@ class StagesConfig:
     initialise: StageConfig
     warm_up: StageConfig
     alternate: StageConfig
+    reconstruct: StageConfig
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class OptimizersConfig:
     initialise: LearningConfig
     warm_up: LearningConfig
     alternate: LearningConfig
+    reconstruct: LearningConfig
 
 
 @dataclass(frozen=True)

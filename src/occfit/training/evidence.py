@@ -16,7 +16,7 @@ from occfit.types import FaceBatch, FaceParams, Image, Mask, Rendering
 
 Layers = Literal["identity", "maps"]
 Background = Literal["black", "target", "occluded_target"]
-MaskUse = Literal["soft", "detached", "hard"]
+MaskUse = Literal["soft", "detached", "hard", "whole", "labelled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,23 @@ class Evidence:
         Args:
             mask: `soft`: the probability, with its gradient, which reaches the encoder through the segmenter.
                 `detached`: the probability as a fixed weight. `hard`: 1 where it is above 0.5; fixed as well.
+                `whole`: 1 everywhere, for a system that knows no occlusion. `labelled`: the true one, for the
+                supervised systems.
+
+        Raises:
+            OccfitError: the true mask is asked for, and the batch has none.
         """
-        if mask == "soft":
-            return self
-        visibility = self.visibility.detach()
-        if mask == "hard":
-            visibility = (visibility > VISIBLE_THRESHOLD).float()
+        match mask:
+            case "soft":
+                return self
+            case "detached":
+                visibility = self.visibility.detach()
+            case "hard":
+                visibility = (self.visibility.detach() > VISIBLE_THRESHOLD).float()
+            case "whole":
+                visibility = torch.ones_like(self.face_region)
+            case "labelled":
+                visibility = true_visibility(self.batch)
         return replace(self, visibility=visibility)
 
     def rendering_on(self, background: Background) -> Image:
@@ -154,21 +165,6 @@ class RobustVisibility:
 
 
 @dataclass(frozen=True)
-class TrueVisibility:
-    """The labelled mask: the supervised pipelines."""
-
-    def __call__(
-        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
-    ) -> tuple[Mask, Mask | None]:
-        if batch.visibility is None:
-            raise OccfitError(
-                "The training images have no true masks",
-                remedy="A supervised pipeline needs data with visibility; data=synthetic has it",
-            )
-        return batch.visibility, None
-
-
-@dataclass(frozen=True)
 class WholeFace:
     """Everything is visible: the plain model-based autoencoder, which knows no occlusion."""
 
@@ -176,3 +172,15 @@ class WholeFace:
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
     ) -> tuple[Mask, Mask | None]:
         return torch.ones_like(rendering.face_region), None
+
+
+def true_visibility(batch: FaceBatch) -> Mask:
+    """The labelled mask of a batch.
+
+    Raises:
+        OccfitError: it has none.
+    """
+    if batch.visibility is None:
+        remedy = "A supervised pipeline needs data with visibility; data=synthetic has it"
+        raise OccfitError("The training images have no true masks", remedy=remedy)
+    return batch.visibility

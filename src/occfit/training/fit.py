@@ -24,7 +24,7 @@ from occfit.training.callbacks.progress import StageProgress
 from occfit.training.checkpoint import describe_system, network_state, read_checkpoint, write_checkpoint
 from occfit.training.config import instantiate
 from occfit.training.csv_log import CSVLog
-from occfit.training.evidence import PredictedVisibility, RobustVisibility
+from occfit.training.evidence import PredictedVisibility, RobustVisibility, VisibilitySource, WholeFace
 from occfit.training.machine import Machine
 from occfit.training.module import OccFit
 from occfit.training.objectives import Objective, WarmUpObjective
@@ -32,6 +32,7 @@ from occfit.training.prepare import Data
 from occfit.training.run_folder import RunFolder
 from occfit.training.schedule import Phase
 from occfit.training.stage_checkpoint import StageCheckpoint
+from occfit.training.stage_keys import WITHOUT_SEGMENTER
 from occfit.training.stage_store import RECORD, StageKey
 
 CHECKPOINT = "stage.ckpt"
@@ -106,12 +107,10 @@ def make_module(run: Run, key: StageKey) -> OccFit:
     """The module of a stage: see the table in `OccFit`'s docstring."""
     objectives = make_objectives(run.config["objective"], key.stage)
     learning: Mapping[str, Any] = run.config["optimizer"][key.stage]
-    is_initialisation = key.stage == "initialise"
-    threshold = run.config["objective"]["initialisation"]["threshold"]
     return OccFit(
         face_renderer=run.networks.renderer,
         encoder=run.networks.encoder,
-        segmenter=None if is_initialisation else run.networks.segmenter,
+        segmenter=None if key.stage in WITHOUT_SEGMENTER else run.networks.segmenter,
         recognition=run.recognition,
         objectives=objectives,
         schedule=instantiate(learning["schedule"]),
@@ -120,7 +119,7 @@ def make_module(run: Run, key: StageKey) -> OccFit:
             for network, phase in LEARNERS.items()
             if learning.get(network) is not None
         },
-        visibility=RobustVisibility(threshold) if is_initialisation else PredictedVisibility(),
+        visibility=visibility_of(run.config["objective"], key.stage),
         scores=FaceScores(),
         description=describe(run, key),
     )
@@ -144,8 +143,21 @@ def make_objectives(config: Mapping[str, Any], stage: str) -> dict[Phase, Object
             return {Phase.RECONSTRUCTION: instantiate(config["initialisation"])}
         case "warm_up":
             return {Phase.SEGMENTATION: WarmUpObjective(config["initialisation"]["threshold"])}
+        case "reconstruct":
+            return {Phase.RECONSTRUCTION: instantiate(config["reconstruction"])}
         case _:
             return {phase: instantiate(config[str(phase)]) for phase in Phase}
+
+
+def visibility_of(config: Mapping[str, Any], stage: str) -> VisibilitySource:
+    """Where a stage's mask comes from, before the objective has its say (`mask`)."""
+    match stage:
+        case "initialise":
+            return RobustVisibility(config["initialisation"]["threshold"])
+        case "reconstruct":
+            return WholeFace()
+        case _:
+            return PredictedVisibility()
 
 
 def describe(run: Run, key: StageKey) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class OccFit(LightningModule):
     | warm_up    | UNet      | {SEGMENTATION: WarmUpObjective}  | ConstantPhase       | PredictedVisibility |
     | alternate  | UNet      | one for each phase               | AlternatingSchedule | PredictedVisibility |
 
-    A supervised pipeline is {RECONSTRUCTION: ...} with `TrueVisibility` and no segmenter.
+    A system without a mask is {RECONSTRUCTION: ...} with `WholeFace` and no segmenter; its objective may take labels.
 
     A phase trains one network and leaves the other in evaluation mode. Exactly one optimizer steps per batch,
     so Lightning's `global_step` counts successful steps of either network: it is the clock of the schedule and

@@ -10,7 +10,7 @@ from occfit.training.build import asset_files
 from occfit.training.machine import Machine
 from occfit.training.stage_store import StageKey, file_digest
 
-VERSIONS = {"recognition": 1, "initialise": 2, "warm_up": 2, "alternate": 3}
+VERSIONS = {"recognition": 1, "initialise": 2, "warm_up": 2, "alternate": 3, "reconstruct": 1}
 """To be raised by hand when a stage's code computes something else from the same configuration."""
 
 GROUPS = ("data", "augmentation", "face_model", "rasterizer", "encoder", "recognition")
@@ -18,7 +18,9 @@ OBJECTIVES = {
     "initialise": ("initialisation",),
     "warm_up": ("initialisation", "warm_up"),
     "alternate": ("reconstruction", "segmentation"),
+    "reconstruct": ("reconstruction",),
 }
+WITHOUT_SEGMENTER = ("initialise", "reconstruct")
 WITHOUT_EFFECT = ("path", "weights", "cache", "workers")
 """Arguments that say where something is or who fetches it. The digest of a file they name is in the key."""
 
@@ -36,7 +38,7 @@ def stage_key(
         parent: the digest of the stage before it.
         files: digests of what came from outside or from other stages: data, face model, recognition network.
     """
-    groups = GROUPS if name == "initialise" else (*GROUPS, "segmenter")
+    groups = GROUPS if name in WITHOUT_SEGMENTER else (*GROUPS, "segmenter")
     subtree = {group: without_paths(config[group]) for group in groups} | {
         "rasterizer": drawn_with(config["rasterizer"], machine),
         "size": config["size"],
