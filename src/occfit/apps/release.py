@@ -17,10 +17,18 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("checkpoint", type=Path, help="a run's checkpoints/last.ckpt")
     parser.add_argument("folder", type=Path, help="where to write; made if missing")
+    parser.add_argument(
+        "--log-odds",
+        type=float,
+        default=0.0,
+        metavar="L",
+        help="added to the segmenter's logits; above 0 calls more pixels visible, for pictures that are hidden less"
+        " often than the training's (default: 0)",
+    )
     args = parser.parse_args(list(arguments))
     from occfit.evaluation.release import write_release
 
-    write_release(args.checkpoint, args.folder)
+    write_release(args.checkpoint, args.folder, args.log_odds)
     size = sum(file.stat().st_size for file in args.folder.glob("system.*"))
     Console().print(f"{args.folder}: {size / 1e6:.1f} MB", highlight=False, soft_wrap=True)
     return 0

@@ -23,7 +23,7 @@ from occfit.types import FaceBatch, FaceParams, Mask, Rendering
 
 @dataclass(frozen=True)
 class Refinement:
-    """How an estimate is refined. The weights are `balanced`'s for the alternation.
+    """How an estimate is refined. Pixel and landmark weigh as in `balanced`'s alternation.
 
     Attributes:
         rounds: of new mask, then new parameters.
@@ -43,9 +43,9 @@ class Refinement:
     learning_rate: float = 0.03
     pixel: float = 20.0
     landmark: float = 0.02
-    prior: float = 1.0
+    prior: float = 0.3
     size: PositiveInt | None = None
-    tolerance: float = 0.25
+    tolerance: float = 0.35
     least_area: Annotated[float, Field(ge=0, le=1)] = 0.97
     landmark_slack: float = 0.5
 

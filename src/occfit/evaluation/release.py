@@ -19,14 +19,20 @@ from occfit.training.checkpoint import FORMAT, read_checkpoint
 
 WEIGHTS, ENTRY = "system.safetensors", "system.json"
 BUILTIN_VERSION = "builtin_face_model"
+LOGIT_BIAS = "segmenter.head.bias"
 BUILTIN_TARGET = "occfit.face_model.builtin.builtin_face_model"
 
 
-def write_release(checkpoint: Path, folder: Path) -> None:
+def write_release(checkpoint: Path, folder: Path, log_odds: float = 0.0) -> None:
     """Makes the two files of a run's checkpoint, which must have been trained with the built-in face model.
 
+    Args:
+        log_odds: added to the segmenter's logits. Training pictures may be hidden more often than what it shall see;
+            by Bayes' rule such a change of the prior shifts the logits.
+
     Raises:
-        OccfitError: the checkpoint can't be read or has another face model, or the folder can't be written.
+        OccfitError: the checkpoint can't be read or has another face model, or the folder can't be written; or there is
+            no segmenter whose logits could be shifted.
     """
     content = read_checkpoint(checkpoint)
     entry = content["occfit"]
@@ -36,8 +42,11 @@ def write_release(checkpoint: Path, folder: Path) -> None:
             checkpoint,
             "Other face models have licences of their own; share the checkpoint under them",
         )
-    state = {key: _halved(value) for key, value in content["state_dict"].items()}
-    text = json.dumps({**entry, BUILTIN_VERSION: builtin.VERSION}, indent=1)
+    state = {
+        key: _halved(value) for key, value in shifted(content["state_dict"], log_odds, checkpoint).items()
+    }
+    entry = {**entry, "config": {**entry["config"], "output": Path(entry["config"]["output"]).name}}
+    text = json.dumps({**entry, BUILTIN_VERSION: builtin.VERSION, "log_odds": log_odds}, indent=1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(state, folder / WEIGHTS)
@@ -74,6 +83,19 @@ def read_release(folder: Path) -> dict[str, Any]:
             key: value.float() if value.is_floating_point() else value for key, value in state.items()
         },
     }
+
+
+def shifted(state: Mapping[str, torch.Tensor], log_odds: float, where: Path) -> dict[str, torch.Tensor]:
+    """The weights with `log_odds` added to every logit of the segmenter.
+
+    Raises:
+        OccfitError: there is no segmenter.
+    """
+    if not log_odds:
+        return dict(state)
+    if LOGIT_BIAS not in state:
+        raise OccfitError("The system has no segmenter whose logits could be shifted", where)
+    return {**state, LOGIT_BIAS: state[LOGIT_BIAS] + log_odds}
 
 
 def _halved(value: torch.Tensor) -> torch.Tensor:
