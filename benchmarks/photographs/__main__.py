@@ -26,7 +26,6 @@ from benchmarks.photographs.scores import (
     write_scores,
 )
 from occfit.errors import OccfitError
-from occfit.evaluation.fit import OCCLUDED_BELOW
 from occfit.evaluation.system import SMALL
 
 COLUMNS = {
@@ -88,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         except OccfitError:
             missed.append(f"{case.name} ({case.condition})")
             continue
-        answers.append((case.condition, fit.visible_fraction, true_visible_fraction(case, fit)))
+        shares = (fit.visible_fraction, true_visible_fraction(case, fit))
+        answers.append((case.condition, fit.is_occluded, *shares))
         sheets[case.condition].append(contact_row(case, fit))
         for system, everything in ((fitter.checkpoint.system, False), ("everything is face", True)):
             scores = score(case, fit, everything)
@@ -117,19 +117,19 @@ def scores_table(rows: list[dict], title: str) -> Table:
     return table
 
 
-def occlusion_answers(answers: list[tuple[str, float, float]]) -> Table:
+def occlusion_answers(answers: list[tuple[str, bool, float, float]]) -> Table:
     """How often "is this face occluded?" is answered rightly, and how far the visible share is from the true one.
 
     Args:
-        answers: condition, visible share of the region, and the true one.
+        answers: condition, whether it is called occluded, visible share of the region, and the true share.
     """
     table = Table("condition", "called occluded", "visible share", "true", "mean error", title="is_occluded")
     for condition in CONDITIONS:
-        shares = np.array([(share, true) for name, share, true in answers if name == condition])
-        if len(shares):
-            called = f"{int((shares[:, 0] < OCCLUDED_BELOW).sum())} of {len(shares)}"
-            means = [f"{value:.2f}" for value in shares.mean(axis=0)]
-            table.add_row(condition, called, *means, f"{np.abs(shares[:, 0] - shares[:, 1]).mean():.3f}")
+        chosen = np.array([values for name, *values in answers if name == condition], float)
+        if len(chosen):
+            called, found, true = chosen.T
+            cells = [f"{found.mean():.2f}", f"{true.mean():.2f}", f"{np.abs(found - true).mean():.3f}"]
+            table.add_row(condition, f"{int(called.sum())} of {len(called)}", *cells)
     return table
 
 

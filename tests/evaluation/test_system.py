@@ -257,8 +257,11 @@ def test_a_face_is_occluded_below_the_documented_share(fitter, photo, landmarks)
     hidden, shown = torch.zeros_like(fit.aligned_visibility), torch.ones_like(fit.aligned_visibility)
     assert replace(fit, aligned_visibility=hidden).is_occluded
     assert not replace(fit, aligned_visibility=shown).is_occluded
-    nowhere = replace(fit.rendering, face_region=torch.zeros_like(fit.rendering.face_region))
-    assert replace(fit, rendering=nowhere).is_occluded
+    assert replace(fit, regions=torch.zeros_like(fit.regions)).is_occluded
+    fringe = 1 - fit.regions[:, 4:].float()
+    assert not replace(fit, aligned_visibility=fringe).is_occluded
+    mask = 1 - fit.regions[:, 1:3].any(dim=1, keepdim=True).float()
+    assert replace(fit, aligned_visibility=mask).is_occluded
 
 
 def test_the_fitted_landmarks_lie_on_the_photograph(fitter, photo, landmarks):

@@ -1,5 +1,6 @@
 """What a fitted photograph gives back."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,11 @@ from occfit.evaluation.regions import visible_fractions
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.types import FaceParams, Rendering
 
+TELLING = ("eyes", "nose", "mouth", "cheeks")
+"""The parts of which something hides at least one if the face is occluded."""
+
 OCCLUDED_BELOW = 0.8
-"""Visible share of the rendered region below which a face is called occluded."""
+"""Mean visible share of the telling parts below which a face is called occluded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +83,15 @@ class Fit:
 
     @property
     def is_occluded(self) -> bool:
-        """Whether something hides the face: less than `OCCLUDED_BELOW` of the rendered region is visible.
+        """Whether something hides the face: eyes, nose, mouth and cheeks are visible by less than `OCCLUDED_BELOW` on
+        average.
 
-        How often that is right on photographs stands in the package's model card. Hair on the forehead counts as
-        hiding it. True of an empty region.
+        The forehead doesn't count, since a fringe isn't what the question is about; nor does a part that is turned
+        away. True if no part is in the picture. The package's model card says how often that is right on photographs.
         """
-        return not self.visible_fraction >= OCCLUDED_BELOW
+        shares = [share for name, share in self.visible_fractions.items() if name in TELLING]
+        seen = [share for share in shares if not math.isnan(share)]
+        return not seen or sum(seen) / len(seen) < OCCLUDED_BELOW
 
     def overlay(self) -> Picture:
         """The reconstruction over the visible face; what hides the face under a pink veil."""
