@@ -74,3 +74,23 @@ def test_a_folder_that_can_t_be_written(checkpoint, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OccfitError, match="can't be written"):
         write_release(checkpoint, tmp_path / "file" / "small")
+
+
+def test_log_odds_move_every_logit(checkpoint, folder, tmp_path):
+    write_release(checkpoint, tmp_path / "shifted", log_odds=0.5)
+    states = [read_release(place)["state_dict"] for place in (folder, tmp_path / "shifted")]
+    for key, value in states[0].items():
+        expected = value + 0.5 if key == "segmenter.head.bias" else value
+        torch.testing.assert_close(states[1][key], expected, atol=1e-3, rtol=0)
+
+
+def test_a_system_without_a_segmenter_has_no_log_odds(checkpoint, tmp_path):
+    content = read_checkpoint(checkpoint)
+    kept = {key: value for key, value in content["state_dict"].items() if key.startswith("encoder")}
+    write_checkpoint(tmp_path / "encoder.ckpt", {**content, "state_dict": kept})
+    with pytest.raises(OccfitError, match="no segmenter"):
+        write_release(tmp_path / "encoder.ckpt", tmp_path / "out", log_odds=0.5)
+
+
+def test_a_release_names_no_folder_of_its_maker(folder):
+    assert "/" not in json.loads((folder / ENTRY).read_text())["config"]["output"]
