@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from skimage import data
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,3 +55,7 @@ def test_a_run_in_an_empty_environment(wheel, tmp_path):
     subprocess.run([occfit, "train", "preset=smoke", "output=run"], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "run" / "metrics.json").is_file()
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+    photo = tmp_path / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(photo)
+    subprocess.run([occfit, "predict", photo, "--out", "out"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "out" / "astronaut" / "mesh.obj").is_file()
