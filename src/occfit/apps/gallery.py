@@ -8,7 +8,7 @@ from typing import Any
 from occfit.apps.page import render_page
 from occfit.evaluation.canonical import write_json, write_text
 
-SURE = 0.8
+SURE = 0.95
 """Confidence below which a face is marked as unsure."""
 
 

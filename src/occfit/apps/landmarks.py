@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from occfit.apps.photographs import make_folder
+
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0."""
@@ -14,20 +16,29 @@ def main(arguments: Sequence[str]) -> int:
         prog="occfit landmarks",
         description="Trains the network that finds the 68 landmarks of a face in a detector's box, on the synthetic"
         " world's faces, and says how exact it is on others of them. The package ships one that this command made;"
-        " `occfit predict --landmark-network FILE` takes another.",
+        " `occfit.data.detection.builtin.BuiltinDetector` takes another.",
     )
     parser.add_argument("file", type=Path, help="where to write the weights, FILE.safetensors")
-    parser.add_argument("--pictures", type=int, default=12_000, help="to learn from (default: 12000)")
-    parser.add_argument("--size", type=int, default=112, help="their side in pixels (default: 112)")
-    parser.add_argument("--steps", type=int, default=8000, help="of training (default: 8000)")
-    parser.add_argument("--batch", type=int, default=64, help="crops a step (default: 64)")
-    parser.add_argument("--width", type=int, default=20, help="of the network (default: 20)")
-    parser.add_argument("--threads", type=int, default=None, help="default: one a core")
+    parser.add_argument("--pictures", type=positive, default=12_000, help="to learn from (default: 12000)")
+    parser.add_argument("--size", type=positive, default=112, help="their side in pixels (default: 112)")
+    parser.add_argument("--steps", type=positive, default=8000, help="of training (default: 8000)")
+    parser.add_argument("--batch", type=positive, default=64, help="crops a step (default: 64)")
+    parser.add_argument("--width", type=positive, default=20, help="of the network (default: 20)")
+    parser.add_argument("--threads", type=positive, default=None, help="default: one a core")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     args = parser.parse_args(list(arguments))
+    make_folder(args.file.parent)
     report = train(args)
     Console().print(f"{args.file}: {json.dumps(report)}", highlight=False, soft_wrap=True)
     return 0
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:

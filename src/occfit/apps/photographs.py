@@ -62,4 +62,4 @@ def make_folder(path: Path) -> None:
         probe.unlink()
     except OSError as error:
         reason = f"The output folder can't be written: {error.strerror}"
-        raise OccfitError(reason, path, "Choose another with --out.") from error
+        raise OccfitError(reason, path, "Choose another.") from error

@@ -82,9 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-confidence",
         type=float,
-        default=0.5,
         metavar="P",
-        help="a found face that is less sure is left out; one below 0.8 is marked in the gallery (default: 0.5)",
+        help="a found face that is less sure is left out (default: what the detector itself takes for a face, 0.9 with"
+        " builtin); one below 0.95 is marked in the gallery",
     )
     parser.add_argument(
         "--refine",
@@ -165,7 +165,7 @@ def make_fitter(args: argparse.Namespace) -> "FaceFitter":
     fitter = load(SMALL if args.checkpoint is None else args.checkpoint, device=args.device)
     fitter.refinement = Refinement(size=args.refine_size) if args.refine else None
     if args.landmarks is None:
-        fitter.detector = make_detector(args.detector)
+        fitter.detector = make_detector(args.detector, args.min_confidence)
     return fitter
 
 
@@ -205,7 +205,7 @@ def faces_of(photo: Path, args: argparse.Namespace, fitter: "FaceFitter") -> lis
         given = DetectedFace(read_landmarks(path), 1.0)
         return [Job(photo, picture, photo.stem, given, Source(str(path), None, 1))]
     found = fitter.detect(picture)
-    sure = [face for face in found if face.confidence >= args.min_confidence]
+    sure = [face for face in found if face.confidence >= (args.min_confidence or 0)]
     if not sure:
         best = max(face.confidence for face in found)
         remedy = f"The best has {best:.2f}: lower --min-confidence, or give its landmarks"

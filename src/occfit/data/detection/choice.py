@@ -1,6 +1,6 @@
 """Landmark detectors by name."""
 
-from occfit.data.detection.builtin import builtin_detector
+from occfit.data.detection.builtin import BuiltinDetector, builtin_detector
 from occfit.data.detection.dlib import dlib_detector
 from occfit.data.detection.faces import LandmarkDetector
 from occfit.data.detection.fan import fan_detector
@@ -9,12 +9,18 @@ from occfit.errors import OccfitError, nearest
 DETECTORS = {"builtin": builtin_detector, "dlib": dlib_detector, "fan": fan_detector}
 
 
-def make_detector(name: str) -> LandmarkDetector:
+def make_detector(name: str, sure: float | None = None) -> LandmarkDetector:
     """`builtin`, `dlib` or `fan`.
+
+    Args:
+        sure: the confidence from which on the built-in one takes something for a face; None leaves it its own.
 
     Raises:
         OccfitError: there is no such detector, or what it needs isn't installed.
     """
     if name not in DETECTORS:
         raise OccfitError(f"There is no landmark detector '{name}'", remedy=nearest(name, DETECTORS))
-    return DETECTORS[name]()
+    detector = DETECTORS[name]()
+    if isinstance(detector, BuiltinDetector) and sure is not None:
+        return BuiltinDetector(detector.network, sure)
+    return detector
