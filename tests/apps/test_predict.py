@@ -12,8 +12,9 @@ from PIL import Image
 
 import occfit
 from occfit.apps.photographs import find_photos
-from occfit.apps.predict import main
+from occfit.apps.predict import DETECTORS, main
 from occfit.cli import main as command_line
+from occfit.data.detection import choice
 from occfit.errors import OccfitError
 
 pytestmark = pytest.mark.unit
@@ -193,6 +194,10 @@ def test_a_photograph_without_a_face_is_reported_and_the_others_are_done(
 def test_a_face_that_is_not_sure_enough_is_left_out(checkpoint, photos, tmp_path, capsys):
     assert detect(checkpoint, photos, tmp_path / "out", "--min-confidence", "1.01") == 1
     assert "No face was found" in capsys.readouterr().err
+
+
+def test_the_detectors_that_are_offered_are_those_that_there_are():
+    assert sorted(DETECTORS) == sorted(choice.DETECTORS)
 
 
 def test_refinement_can_be_left_out(checkpoint, photos, tmp_path):

@@ -8,30 +8,22 @@ import torch
 from occfit.evaluation.explain import Explanation, FaceSystem
 from occfit.evaluation.refine import Refinement, is_better, refine, robust_residual
 from occfit.face_model import builtin_face_model
-from occfit.networks.encoder import Encoder, EncoderScale
+from occfit.networks.encoder import Encoder
 from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
+from occfit.training.config import compose
 from occfit.training.evidence import RobustVisibility
 from occfit.types import FaceBatch, FaceParams
 
 pytestmark = pytest.mark.unit
 
-SCALE = EncoderScale(
-    shape=1.0,
-    expression=1.0,
-    albedo=1.0,
-    rotation=0.3,
-    translation_xy=5.0,
-    translation_z=30.0,
-    illumination=1.0,
-)
-
 
 @pytest.fixture(scope="module")
 def system() -> FaceSystem:
     """Its encoder hasn't learned anything: it calls every face the mean face."""
+    scale = compose(overrides=["preset=smoke"])["encoder"]["scale"]
     renderer = FaceRenderer(builtin_face_model("coarse"), make_rasterizer("numba"), 64)
-    return FaceSystem(Encoder("small", scale=SCALE), renderer, RobustVisibility(0.05), None)
+    return FaceSystem(Encoder("small", scale=scale), renderer, RobustVisibility(0.05), None)
 
 
 @pytest.fixture(scope="module")
