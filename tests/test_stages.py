@@ -12,16 +12,18 @@ from lightning.pytorch import Callback
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
 from occfit.errors import OccfitError
+from occfit.evaluation.explain import build_system
 from occfit.rendering.rasterize import nvdiffrast
 from occfit.training import fit
 from occfit.training.build import NOT_THE_PAPERS, build_networks
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.config import compose
 from occfit.training.machine import Machine
-from occfit.training.prepare import prepare_recognition
+from occfit.training.prepare import prepare_recognition, prepare_stores
 from occfit.training.stage_checkpoint import StoppedError
 from occfit.training.stage_keys import stage_key
 from occfit.training.stage_store import StageStore
+from occfit.training.visibility import fit_skin_colour
 
 pytestmark = pytest.mark.unit
 
@@ -121,6 +123,19 @@ def test_a_pipeline_without_a_segmenter_trains_and_hides_nothing(whole_run, tmp_
     for name, scores in metrics["test_sets"].items():
         assert scores["visible_share"] == 1
         assert scores["f1"] == metrics["all_visible"]["test_sets"][name]["f1"]
+
+
+def test_deep3d_weighs_by_skin_colour_and_its_mask_is_the_skins(whole_run, tmp_path):
+    train_and_evaluate(tiny(tmp_path / "run", "pipeline=deep3d"))
+    checkpoint = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert {key.split(".")[0] for key in checkpoint["state_dict"]} == {"encoder", "segmenter", "skin"}
+    networks = build_networks(checkpoint["occfit"]["config"])
+    assert networks.skin is not None
+    train = prepare_stores(checkpoint["occfit"]["config"], networks.face_model)["train"]
+    fit_skin_colour(networks.skin, train)
+    batch = train.batch(range(4))
+    found = build_system(checkpoint, tmp_path)(batch)
+    assert torch.equal(found.visibility, networks.skin(batch.image))
 
 
 @pytest.mark.parametrize("objective", ["paper", "focus"])

@@ -12,7 +12,7 @@ from occfit.networks.encoder import Encoder
 from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.config import compose
-from occfit.training.evidence import RobustVisibility
+from occfit.training.visibility import RobustVisibility
 from occfit.types import FaceBatch, FaceParams
 
 pytestmark = pytest.mark.unit

@@ -8,8 +8,9 @@ import torch
 from skimage import data
 
 import occfit
-from occfit.evaluation.regions import REGIONS, draw_regions, face_regions, visible_fractions
+from occfit.evaluation.regions import draw_regions, visible_fractions
 from occfit.face_model import builtin_face_model
+from occfit.face_model.regions import REGIONS, face_regions
 from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
 from occfit.types import FaceParams

@@ -271,3 +271,12 @@ def test_neighbour_residual_needs_little_memory():
     with Watch():
         losses.neighbour_residual(image, image.flip(-1), torch.ones(1, 1, 224, 224))
     assert max(sizes) == 3 * 224 * 224
+
+
+def test_albedo_variance_is_that_of_the_skin_alone(generator):
+    albedo = torch.rand(3, 10, 3, generator=generator)
+    skin = torch.tensor([True] * 6 + [False] * 4)
+    expected = [np.var(face[:6].numpy(), axis=0).sum() for face in albedo]
+    assert losses.albedo_variance_loss(albedo, skin).numpy() == pytest.approx(np.array(expected), rel=1e-5)
+    albedo[:, :6] = 0.5
+    assert losses.albedo_variance_loss(albedo, skin).tolist() == [0, 0, 0]

@@ -10,10 +10,10 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor, nn
 
 from occfit.errors import OccfitError
-from occfit.training.evidence import WholeFace
 from occfit.training.module import BAD_BATCHES_IN_A_ROW, OccFit
 from occfit.training.objectives import ReconstructionObjective
 from occfit.training.schedule import ConstantPhase, Learning, Phase
+from occfit.training.visibility import WholeFace
 
 pytestmark = pytest.mark.unit
 

@@ -55,7 +55,8 @@ def test_papers_ten_weights_and_terms():
 
 def test_focus_has_the_published_codes_weights():
     config = shipped("focus")
-    assert config["reconstruction"]["weights"] == {
+    reconstruction = config["reconstruction"]
+    assert {term: reconstruction["weights"][term] for term in reconstruction["terms"]} == {
         "pixel": 0.5,
         "perceptual": 0.25,
         "area": 0.06,

@@ -18,7 +18,7 @@ from occfit.networks.resnet import BasicBlock, ResNet
 from occfit.networks.segmenter import UNet
 from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
-from occfit.training.evidence import Evidence, PredictedVisibility, RobustVisibility
+from occfit.training.evidence import Evidence
 from occfit.training.module import OccFit
 from occfit.training.objectives import (
     Objective,
@@ -36,6 +36,7 @@ from occfit.training.schedule import (
     Schedule,
     WarmUpCosine,
 )
+from occfit.training.visibility import PredictedVisibility, RobustVisibility
 from occfit.types import PARAMETER_COUNT, FaceBatch, FaceParams, Rendering
 
 SIZE = 32

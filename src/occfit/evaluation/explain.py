@@ -1,7 +1,7 @@
 """What a system makes of aligned photographs: parameters, rendering, mask. Every scored system does this."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from occfit.networks.segmenter import UNet
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.build import build_networks
 from occfit.training.checkpoint import load_networks
-from occfit.training.evidence import PredictedVisibility, RobustVisibility, VisibilitySource, WholeFace
+from occfit.training.stage_keys import WITHOUT_SEGMENTER
+from occfit.training.visibility import VisibilitySource, visibility_of
 from occfit.types import FaceBatch, FaceParams, Mask, Rendering
 
 
@@ -38,8 +39,6 @@ class Explanation:
     def to(self, device: str) -> "Explanation":
         return Explanation(self.params.to(device), self.rendering.to(device), self.visibility.to(device))
 
-
-INITIALISE, RECONSTRUCT = "initialise", "reconstruct"
 
 Explain = Callable[[FaceBatch], Explanation]
 
@@ -68,7 +67,8 @@ class FaceSystem(nn.Module):
 def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
     """The system whose weights a checkpoint holds.
 
-    After the initialisation alone its mask is equation 9's; after a reconstruction without segmenter it hides nothing.
+    Its mask is that of its last stage: equation 9's after the initialisation alone; none, or the skin colour's, after a
+    reconstruction without segmenter.
 
     It draws with the rasterizer that suits this machine, whichever it was trained with.
 
@@ -86,14 +86,11 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
             "Use the face model file, and the version of occfit, that it was trained with.",
         )
     stage = entry.get("stage")
-    has_segmenter = stage not in (INITIALISE, RECONSTRUCT)
-    parts = networks.trained() if has_segmenter else {"encoder": networks.encoder}
+    segmenter = None if stage in WITHOUT_SEGMENTER else networks.segmenter
+    parts = replace(networks, segmenter=segmenter).trained()
     load_networks(parts, checkpoint["state_dict"], where)
-    if not has_segmenter:
-        threshold = config["objective"]["initialisation"]["threshold"]
-        visibility = RobustVisibility(threshold) if stage == INITIALISE else WholeFace()
-        return FaceSystem(networks.encoder, networks.renderer, visibility, None)
-    return FaceSystem(networks.encoder, networks.renderer, PredictedVisibility(), networks.segmenter)
+    visibility = visibility_of(config["objective"], stage, networks.skin)
+    return FaceSystem(networks.encoder, networks.renderer, visibility, segmenter)
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.networks.encoder import Encoder
 from occfit.networks.segmenter import UNet
+from occfit.networks.skin_colour import SkinColour
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.config import instantiate
 from occfit.training.schema import locate
@@ -31,14 +32,16 @@ class Networks:
 
     renderer: FaceRenderer
     encoder: Encoder
-    segmenter: UNet
+    segmenter: UNet | None
+    skin: SkinColour | None = None
 
     @property
     def face_model(self) -> MorphableModel:
         return self.renderer.face_model
 
     def trained(self) -> dict[str, nn.Module]:
-        return {"encoder": self.encoder, "segmenter": self.segmenter}
+        networks = {"encoder": self.encoder, "segmenter": self.segmenter, "skin": self.skin}
+        return {name: network for name, network in networks.items() if network is not None}
 
 
 def build_networks(config: Mapping[str, Any]) -> Networks:
@@ -49,6 +52,7 @@ def build_networks(config: Mapping[str, Any]) -> Networks:
         renderer,
         encoder=build_seeded(config["encoder"], config["seed"], "encoder"),
         segmenter=build_seeded(config["segmenter"], config["seed"], "segmenter"),
+        skin=SkinColour() if config["objective"]["reconstruction"].get("mask") == "skin" else None,
     )
 
 

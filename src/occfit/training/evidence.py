@@ -1,22 +1,21 @@
 """What the objectives judge: a batch, how the networks explain it, and what can be computed from both."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
-from jaxtyping import Float
 
 from occfit.errors import OccfitError
+from occfit.face_model.morphable_model import MorphableModel
 from occfit.networks.recognition import RecognitionFeatures, RecognitionNetwork
-from occfit.networks.segmenter import VISIBLE_THRESHOLD, visibility_from_logits
-from occfit.training.losses import Features, robust_mask
+from occfit.networks.segmenter import VISIBLE_THRESHOLD
+from occfit.training.losses import Features
 from occfit.types import FaceBatch, FaceParams, Image, Mask, Rendering
 
 Layers = Literal["identity", "maps"]
 Background = Literal["black", "target", "occluded_target"]
-MaskUse = Literal["soft", "detached", "hard", "whole", "labelled"]
+MaskUse = Literal["soft", "detached", "hard", "whole", "labelled", "skin"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +29,7 @@ class Evidence:
         visibility: the mask M, a probability, whichever `VisibilitySource` it comes from.
         logits: the segmenter's, where the mask is its.
         recognition: the network F; None where no term needs one.
+        face_model: of the rendering; None where no term needs it.
     """
 
     batch: FaceBatch
@@ -38,6 +38,7 @@ class Evidence:
     visibility: Mask
     logits: Mask | None = None
     recognition: RecognitionNetwork | None = None
+    face_model: MorphableModel | None = None
 
     @property
     def image(self) -> Image:
@@ -59,7 +60,8 @@ class Evidence:
             mask: `soft`: the probability, with its gradient, which reaches the encoder through the segmenter.
                 `detached`: the probability as a fixed weight. `hard`: 1 where it is above 0.5; fixed as well.
                 `whole`: 1 everywhere, for a system that knows no occlusion. `labelled`: the true one, for the
-                supervised systems.
+                supervised systems. `skin`: 1 where it is above 0.5, the probability below, fixed: what Deng et al.
+                2019 (eq. 3) make of a skin detector's.
 
         Raises:
             OccfitError: the true mask is asked for, and the batch has none.
@@ -75,6 +77,9 @@ class Evidence:
                 visibility = torch.ones_like(self.face_region)
             case "labelled":
                 visibility = true_visibility(self.batch)
+            case "skin":
+                probability = self.visibility.detach()
+                visibility = torch.where(probability > VISIBLE_THRESHOLD, 1.0, probability)
         return replace(self, visibility=visibility)
 
     def rendering_on(self, background: Background) -> Image:
@@ -124,54 +129,6 @@ class Evidence:
 def layers_of(features: RecognitionFeatures, layers: Layers) -> Features:
     """The features that a perceptual term compares: the identity vector, or the early feature maps."""
     return (features.identity,) if layers == "identity" else tuple(m.float() for m in features.maps)
-
-
-Segmenter = Callable[[Image, Image], Float[torch.Tensor, "b 1 h w"]]
-
-
-@runtime_checkable
-class VisibilitySource(Protocol):
-    """Where the mask comes from. Returns it, and the segmenter's logits where it is the segmenter's."""
-
-    def __call__(
-        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
-    ) -> tuple[Mask, Mask | None]: ...
-
-
-@dataclass(frozen=True)
-class PredictedVisibility:
-    """The segmenter's mask: the proposed pipeline and its ablations."""
-
-    def __call__(
-        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
-    ) -> tuple[Mask, Mask | None]:
-        if segmenter is None:
-            raise OccfitError("A predicted mask needs a segmenter")
-        logits = segmenter(batch.image, rendering.image)
-        return visibility_from_logits(logits), logits
-
-
-@dataclass(frozen=True)
-class RobustVisibility:
-    """Eq. 9's mask: the robust initialisation, which has no segmenter yet."""
-
-    threshold: float
-
-    def __call__(
-        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
-    ) -> tuple[Mask, Mask | None]:
-        with torch.no_grad():
-            return robust_mask(batch.image, rendering.image, rendering.face_region, self.threshold), None
-
-
-@dataclass(frozen=True)
-class WholeFace:
-    """Everything is visible: the plain model-based autoencoder, which knows no occlusion."""
-
-    def __call__(
-        self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
-    ) -> tuple[Mask, Mask | None]:
-        return torch.ones_like(rendering.face_region), None
 
 
 def true_visibility(batch: FaceBatch) -> Mask:

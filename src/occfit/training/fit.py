@@ -24,7 +24,6 @@ from occfit.training.callbacks.progress import StageProgress
 from occfit.training.checkpoint import describe_system, network_state, read_checkpoint, write_checkpoint
 from occfit.training.config import instantiate
 from occfit.training.csv_log import CSVLog
-from occfit.training.evidence import PredictedVisibility, RobustVisibility, VisibilitySource, WholeFace
 from occfit.training.machine import Machine
 from occfit.training.module import OccFit
 from occfit.training.objectives import Objective, WarmUpObjective
@@ -34,6 +33,7 @@ from occfit.training.schedule import Phase
 from occfit.training.stage_checkpoint import StageCheckpoint
 from occfit.training.stage_keys import WITHOUT_SEGMENTER
 from occfit.training.stage_store import RECORD, StageKey
+from occfit.training.visibility import visibility_of
 
 CHECKPOINT = "stage.ckpt"
 LOGS = "logs"
@@ -119,7 +119,7 @@ def make_module(run: Run, key: StageKey) -> OccFit:
             for network, phase in LEARNERS.items()
             if learning.get(network) is not None
         },
-        visibility=visibility_of(run.config["objective"], key.stage),
+        visibility=visibility_of(run.config["objective"], key.stage, run.networks.skin),
         scores=FaceScores(),
         description=describe(run, key),
     )
@@ -147,17 +147,6 @@ def make_objectives(config: Mapping[str, Any], stage: str) -> dict[Phase, Object
             return {Phase.RECONSTRUCTION: instantiate(config["reconstruction"])}
         case _:
             return {phase: instantiate(config[str(phase)]) for phase in Phase}
-
-
-def visibility_of(config: Mapping[str, Any], stage: str) -> VisibilitySource:
-    """Where a stage's mask comes from, before the objective has its say (`mask`)."""
-    match stage:
-        case "initialise":
-            return RobustVisibility(config["initialisation"]["threshold"])
-        case "reconstruct":
-            return WholeFace()
-        case _:
-            return PredictedVisibility()
 
 
 def describe(run: Run, key: StageKey) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from occfit.face_model.landmarks import paper_weights
@@ -231,6 +231,11 @@ def prior_loss(
     if over == "all":
         parts += [params.pose[:, :3], params.pose[:, 3:] / translation_unit, params.illumination]
     return torch.cat(parts, dim=1).square().sum(1) / divisor
+
+
+def albedo_variance_loss(albedo: Float[Tensor, "b v 3"], skin: Bool[Tensor, " v"]) -> PerImage:
+    """Sum over R, G, B of the variance of the skin vertices' reflectance: Deng et al. 2019, section 3.2 (L_tex)."""
+    return albedo[:, skin].var(dim=1, correction=0).sum(1)
 
 
 def robust_log_likelihood(image: Image, rendered: Image, sigma: float) -> Mask:

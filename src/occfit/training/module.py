@@ -17,11 +17,12 @@ from occfit.networks.recognition import RecognitionNetwork
 from occfit.networks.segmenter import UNet
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.checkpoint import FORMAT
-from occfit.training.evidence import Evidence, PredictedVisibility, VisibilitySource
+from occfit.training.evidence import Evidence
 from occfit.training.generators import generator_states, restore_generators
 from occfit.training.logs import describe_mask, score_key
 from occfit.training.objectives import Objective, Terms
 from occfit.training.schedule import Learning, Phase, Schedule
+from occfit.training.visibility import PredictedVisibility, VisibilitySource
 from occfit.types import FaceBatch, FaceParams, Mask, Rendering
 
 LARGEST_PARAMETER = 1e4
@@ -134,7 +135,8 @@ class OccFit(LightningModule):
             rendering = self.face_renderer(_drawable(params))
         with torch.set_grad_enabled(mask_learns or mask_teaches):
             visibility, logits = self.visibility(batch, rendering, self.segmenter)
-        return Evidence(batch, params, rendering, visibility, logits, self.recognition)
+        model = self.face_renderer.face_model
+        return Evidence(batch, params, rendering, visibility, logits, self.recognition, model)
 
     def network(self, phase: Phase) -> nn.Module:
         """The network that learns in a phase."""

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from occfit.errors import OccfitError
+from occfit.face_model.regions import skin_vertices
 from occfit.training import losses
 from occfit.training.evidence import Background, Evidence, Layers, MaskUse, layers_of
 from occfit.training.losses import ColourDistance, FeatureDistance, Normalisation, PerImage, RobustTail
@@ -170,13 +171,14 @@ class ReconstructionWeights(TypedDict, total=False):
     area: float
     landmark: float
     prior: float
+    albedo_variance: float
 
 
 class ReconstructionObjective(_EncoderObjective):
     """L_R = f pixel + g perceptual + h area + i landmark + j prior: the encoder, given a mask.
 
     Args:
-        weights: of its terms.
+        weights: of its terms. `albedo_variance` is Deep3D's, see `losses.albedo_variance_loss`.
         mask: how it enters; see `Evidence.using`. The area term acts only through the `soft` mask's gradient.
         distance: see `losses.pixel_residual`.
         mask_power: see `losses.masked_loss`; of the area term too.
@@ -189,7 +191,7 @@ class ReconstructionObjective(_EncoderObjective):
         terms: see `Objective`.
     """
 
-    TERMS = ("pixel", "perceptual", "area", "landmark", "prior")
+    TERMS = ("pixel", "perceptual", "area", "landmark", "prior", "albedo_variance")
 
     def __init__(
         self,
@@ -225,6 +227,12 @@ class ReconstructionObjective(_EncoderObjective):
 
     def area(self, evidence: Evidence) -> PerImage:
         return losses.area_loss(evidence.face_region, evidence.visibility, self.mask_power)
+
+    def albedo_variance(self, evidence: Evidence) -> PerImage:
+        model = evidence.face_model
+        if model is None:
+            raise OccfitError("The term 'albedo_variance' needs a face model")
+        return losses.albedo_variance_loss(model.albedo(evidence.params.albedo), skin_vertices(model))
 
 
 class SegmentationWeights(TypedDict, total=False):

@@ -24,6 +24,7 @@ from occfit.training.prepare import prepare_data, prepare_recognition
 from occfit.training.run_folder import RunFolder
 from occfit.training.stage_keys import stage_key
 from occfit.training.stage_store import RECORD, StageKey, StageStore
+from occfit.training.visibility import fit_skin_colour
 
 console = Console(stderr=True)
 for name in ("lightning.pytorch", "lightning.fabric"):
@@ -42,10 +43,7 @@ def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
     keys, checkpoint = keys_of(run), {}
     refuse_foreign_checkpoint(run, [key for key in keys if store.find(key) is None])
     for key in keys:
-        reused = store.find(key) is not None
-        finished = store.get(
-            key, build=lambda partial, key=key: fit_stage(run, key, partial), on_wait=say_waiting
-        )
+        finished, reused = get_stage(store, run, key)
         load_networks(run.networks.trained(), read_checkpoint(finished / CHECKPOINT)["state_dict"], finished)
         records.append(collect(finished, folder, key, reused))
         folder.write_stages(records)
@@ -63,6 +61,8 @@ def prepare_run(
     machine = prepare_machine(settings["accelerator"], settings["precision"], settings["threads"])
     networks = build_networks(config)
     data = prepare_data(config, networks.face_model)
+    if networks.skin is not None:
+        fit_skin_colour(networks.skin, data.stores["train"])
     recognition = prepare_recognition(config, machine, networks, store)
     files = {"face_model": networks.face_model.digest(), **data.digests(), **recognition.digests}
     return Run(config, folder, machine, networks, data, recognition.network, files), recognition.records
@@ -75,6 +75,18 @@ def keys_of(run: Run) -> list[StageKey]:
         parent = keys[-1].digest() if keys else None
         keys.append(stage_key(name, run.config, run.machine, parent, run.files))
     return keys
+
+
+def get_stage(store: StageStore, run: Run, key: StageKey) -> tuple[Path, bool]:
+    """The finished stage's folder, and whether it was made before, or by a process that this one waited for."""
+    made = []
+
+    def build(partial: Path) -> None:
+        fit_stage(run, key, partial)
+        made.append(key)
+
+    finished = store.get(key, build, on_wait=say_waiting)
+    return finished, not made
 
 
 def refuse_foreign_checkpoint(run: Run, unfinished: Sequence[StageKey]) -> None:
