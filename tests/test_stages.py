@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lightning.pytorch import Callback
 
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
+from occfit.data.store import PreparedStore, StoreWriter
 from occfit.errors import OccfitError
 from occfit.evaluation.explain import build_system
 from occfit.rendering.rasterize import nvdiffrast
@@ -18,11 +20,14 @@ from occfit.training import fit
 from occfit.training.build import NOT_THE_PAPERS, build_networks
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.config import compose
+from occfit.training.fit import CHECKPOINT, fit_stage
 from occfit.training.machine import Machine
 from occfit.training.prepare import prepare_recognition, prepare_stores
+from occfit.training.run_folder import RunFolder
 from occfit.training.stage_checkpoint import StoppedError
 from occfit.training.stage_keys import stage_key
 from occfit.training.stage_store import StageStore
+from occfit.training.stages import keys_of, prepare_run
 from occfit.training.visibility import fit_skin_colour
 
 pytestmark = pytest.mark.unit
@@ -113,7 +118,42 @@ def test_every_pipeline_trains_and_shares_the_initialisation(whole_run, tmp_path
     assert metrics["system"] == pipeline
 
 
-@pytest.mark.parametrize("pipeline", ["mofa", "supervised_mofa"])
+UNSUPERVISED = ("pretrained", "baseline", "neighbour", "perceptual", "proposed", "mofa")
+SUPERVISED = ("supervised_mofa", "cutmix", "cutout", "supervised_segmenter", "guided")
+
+
+def last_stage(folder: Path, *overrides: str, labels: bool) -> dict[str, torch.Tensor]:
+    """The weights after the last stage alone, trained with or without the labels of the training pictures."""
+    config = tiny(folder / "run", *overrides)
+    run, _ = prepare_run(config, RunFolder(folder / "run"), StageStore(cache_dir() / "stages"))
+    if not labels:
+        train = run.data.stores["train"]
+        with StoreWriter(folder / "unlabelled") as writer:
+            arrays = train.arrays(range(len(train)))
+            writer.add(image=arrays["image"], landmarks=arrays["landmarks"])
+        stores = {**run.data.stores, "train": PreparedStore(folder / "unlabelled")}
+        run = replace(run, data=replace(run.data, stores=stores))
+    fit_stage(run, keys_of(run)[-1], folder)
+    return read_checkpoint(folder / CHECKPOINT)["state_dict"]
+
+
+@pytest.mark.parametrize("pipeline", UNSUPERVISED)
+def test_an_unsupervised_system_never_loads_masks(whole_run, tmp_path, pipeline):
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    override = f"pipeline={pipeline}"
+    expected = last_stage(tmp_path / "with", override, labels=True)
+    found = last_stage(tmp_path / "without", override, labels=False)
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize("pipeline", SUPERVISED)
+def test_a_supervised_system_says_that_it_needs_masks(whole_run, tmp_path, pipeline):
+    with pytest.raises(OccfitError, match="true masks"):
+        last_stage(tmp_path, f"pipeline={pipeline}", labels=False)
+
+
+@pytest.mark.parametrize("pipeline", ["mofa", "supervised_mofa", "cutmix", "cutout"])
 def test_a_pipeline_without_a_segmenter_trains_and_hides_nothing(whole_run, tmp_path, pipeline):
     train_and_evaluate(tiny(tmp_path / "run", f"pipeline={pipeline}", "data.test=4"))
     recorded = [stage["stage"] for stage in json.loads((tmp_path / "run" / "stages.json").read_text())]

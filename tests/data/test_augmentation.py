@@ -1,5 +1,7 @@
 """Augmentation: picture, masks and landmarks move together; the same numbers give the same sample."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from occfit.face_model.landmarks import FLIP
 pytestmark = pytest.mark.unit
 
 SIZE = 96
-STILL = {"shift": 0.0, "scale": 0.0, "rotation": 0.0, "flip": 0.0, "photometric": 0.0}
+STILL: dict[str, Any] = {"shift": 0.0, "scale": 0.0, "rotation": 0.0, "flip": 0.0, "photometric": 0.0}
 MOVE = Augmentation(photometric=0)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from occfit.data.patches import Arrays, Images, Patch
 from occfit.data.similarity import warp
 from occfit.data.store_format import MASKS
 from occfit.errors import OccfitError
@@ -39,6 +40,7 @@ class Augmentation:
         rotation: largest turn in degrees.
         flip: probability of the mirror image; its landmarks are renamed.
         photometric: how often and how much pixel values change, 0 never .. 1 as designed.
+        patch: hides a part of the picture after all other changes; see `patches`.
 
     Raises:
         OccfitError: a value out of its range.
@@ -49,6 +51,7 @@ class Augmentation:
     rotation: float = 10.0
     flip: float = 0.5
     photometric: float = 1.0
+    patch: Patch | None = None
 
     def __post_init__(self) -> None:
         limits = {"shift": 1.0, "scale": 0.9, "rotation": 180.0, "flip": 1.0, "photometric": 1.0}
@@ -57,8 +60,10 @@ class Augmentation:
                 reason = f"{name} is {getattr(self, name)}"
                 raise OccfitError(reason, "augmentation", f"Choose a value from 0 to {limit:g}")
 
-    def __call__(self, arrays: dict[str, ndarray], rngs: Sequence[np.random.Generator]) -> dict[str, ndarray]:
-        """Stored arrays of some samples, each changed by its own random numbers."""
+    def __call__(
+        self, arrays: Arrays, rngs: Sequence[np.random.Generator], others: Images | None = None
+    ) -> Arrays:
+        """Stored arrays of some samples, each changed by its own random numbers; `others` is what to paste from."""
         changed = {name: value for name, value in arrays.items() if name not in _INVALIDATED}
         size = arrays["image"].shape[1:3]
         matrices, is_mirrored = self.moves(np.stack([rng.random(5) for rng in rngs]), size)
@@ -72,6 +77,8 @@ class Augmentation:
         images = [self._repaint(image, rng) for image, rng in zip(arrays["image"], rngs, strict=True)]
         moved = [warp(i, m, size, cv2.INTER_CUBIC) for i, m in zip(images, matrices, strict=True)]
         changed["image"] = np.stack(moved)
+        if self.patch is not None:
+            self.patch(changed, rngs, others)
         return changed
 
     def moves(

@@ -31,6 +31,7 @@ class FaceDataModule(LightningDataModule):
         steps: number of training batches; None goes on for ever, until the trainer has enough.
         seed: decides order and augmentation.
         augmentation: of the training samples; None leaves them as they are.
+        labels: whether training samples have what the store knows of them besides pictures and landmarks.
         workers: processes that load, 0 loads in this one. They are spawned.
 
     Raises:
@@ -48,6 +49,7 @@ class FaceDataModule(LightningDataModule):
         steps: int | None = None,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        labels: bool = True,
         workers: int = 0,
     ):
         super().__init__()
@@ -55,7 +57,7 @@ class FaceDataModule(LightningDataModule):
         self.validation = None if validation is None else _opened(validation)
         self.test = {name: _opened(store) for name, store in (test or {}).items()}
         self.batch_size, self.scoring_batch_size, self.steps = batch_size, scoring_batch_size, steps
-        self.seed, self.augmentation, self.workers = seed, augmentation, workers
+        self.seed, self.augmentation, self.labels, self.workers = seed, augmentation, labels, workers
         self.start_batch = 0
         self._processed_before = 0
         for name, value, least in (
@@ -75,7 +77,8 @@ class FaceDataModule(LightningDataModule):
         batches = TrainingBatches(
             len(self.train), self.batch_size, self.seed, self.start_batch, self.steps, rank, world
         )
-        return self._loader(TrainingSet(self.train, self.seed, self.augmentation), batches)
+        samples = TrainingSet(self.train, self.seed, self.augmentation, self.labels)
+        return self._loader(samples, batches)
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """The validation samples in the store's order.

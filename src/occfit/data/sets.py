@@ -9,14 +9,22 @@ from torch.utils.data import Dataset
 from occfit.data.augmentation import Augmentation
 from occfit.data.order import Draw, augmentation_rng
 from occfit.data.store import PreparedStore, as_batch
+from occfit.data.store_format import REQUIRED
 from occfit.types import FaceBatch
 
 
 class TrainingSet(Dataset[FaceBatch]):
-    """A store's samples, augmented: a batch is a pure function of (seed, its draws)."""
+    """A store's samples, augmented: a batch is a pure function of (seed, its draws).
 
-    def __init__(self, store: PreparedStore, seed: int, augmentation: Augmentation | None = None):
+    Args:
+        labels: read everything that the store has; else pictures and landmarks alone.
+    """
+
+    def __init__(
+        self, store: PreparedStore, seed: int, augmentation: Augmentation | None = None, labels: bool = True
+    ):
         self.store, self.seed, self.augmentation = store, seed, augmentation
+        self.fields = store.fields if labels else REQUIRED
 
     def __len__(self) -> int:
         return len(self.store)
@@ -26,9 +34,10 @@ class TrainingSet(Dataset[FaceBatch]):
 
     def __getitems__(self, draws: Sequence[Draw]) -> FaceBatch:
         indices = np.array([draw.index for draw in draws])
-        arrays = self.store.arrays(indices)
+        arrays = self.store.arrays(indices, self.fields)
         if self.augmentation is not None:
-            arrays = self.augmentation(arrays, [augmentation_rng(self.seed, draw) for draw in draws])
+            rngs = [augmentation_rng(self.seed, draw) for draw in draws]
+            arrays = self.augmentation(arrays, rngs, self.store)
         return as_batch(arrays, indices)
 
 

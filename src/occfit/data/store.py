@@ -93,15 +93,15 @@ class PreparedStore:
         """Some samples in the given order; what isn't kept is None."""
         return as_batch(self.arrays(indices), indices)
 
-    def arrays(self, indices: Indices) -> dict[str, ndarray]:
-        """Copies of the stored arrays at some samples, in the given order."""
+    def arrays(self, indices: Indices, fields: Sequence[str] | None = None) -> dict[str, ndarray]:
+        """Copies of the stored arrays at some samples, in the given order; of these fields, or of all."""
         positions = np.asarray(indices, dtype=np.int64)
         if len(positions) and (positions.min() < 0 or positions.max() >= len(self)):
             raise IndexError(f"samples {positions.min()} to {positions.max()} of {len(self)}")
         shards, rows = np.divmod(positions, self.manifest.shard_size)
         places = [(int(number), np.flatnonzero(shards == number)) for number in np.unique(shards)]
         found = {}
-        for name in self.fields:
+        for name in self.fields if fields is None else fields:
             values = np.empty((len(positions), *FIELDS[name].sized(*self.size)), FIELDS[name].dtype)
             for number, place in places:
                 values[place] = self._shard(number)[name][rows[place]]

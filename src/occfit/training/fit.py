@@ -66,7 +66,7 @@ def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
     started = time.monotonic()
     module = make_module(run, key)
     logs = run.folder.logs / key.stage
-    trainer, loader = make_trainer(run, key, logs), make_data(run, key)
+    trainer, loader = make_trainer(run, key, logs), make_data(run, key, module.needs_labels)
     resumed = checkpoint_within(run, key)
     begun = read_checkpoint(resumed)["global_step"] if resumed else 0
     for logger in trainer.loggers:
@@ -125,7 +125,7 @@ def make_module(run: Run, key: StageKey) -> OccFit:
     )
 
 
-def make_data(run: Run, key: StageKey) -> FaceDataModule:
+def make_data(run: Run, key: StageKey, labels: bool) -> FaceDataModule:
     """Endless batches, since a bad batch is followed by one more."""
     return FaceDataModule(
         run.data.stores["train"],
@@ -133,6 +133,7 @@ def make_data(run: Run, key: StageKey) -> FaceDataModule:
         batch_size=key.batch,
         seed=derive_seed(key.seed, key.stage, "data"),
         augmentation=run.data.augmentation,
+        labels=labels,
         workers=run.config["trainer"]["workers"],
     )
 

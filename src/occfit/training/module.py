@@ -147,6 +147,10 @@ class OccFit(LightningModule):
     def objective(self, phase: Phase) -> Objective:
         return self.objectives[phase]  # type: ignore[return-value]
 
+    @property
+    def needs_labels(self) -> bool:
+        return any(self.objective(phase).needs_labels for phase in self.learning)
+
     def configure_optimizers(self) -> list[Optimizer]:
         return [how.optimizer(self.network(phase).parameters()) for phase, how in self.learning.items()]
 

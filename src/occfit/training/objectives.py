@@ -72,6 +72,11 @@ class Objective(nn.Module):
         total = torch.stack([self.weights[term] * value for term, value in values.items()]).sum()
         return Terms(total, {term: value.detach() for term, value in values.items()})
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it looks at true masks. The paper's unsupervised systems never do."""
+        return self.mask == "labelled" or "supervised" in self.terms
+
     def quantities(self) -> dict[str, Scalar]:
         """What else to log: the price of a pixel, where it isn't fixed."""
         return {} if self.price is None else {"price": self.price()}

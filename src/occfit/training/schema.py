@@ -28,6 +28,7 @@ ALLOWED_TARGETS = (
     "occfit.rendering.rasterize",
     "occfit.networks",
     "occfit.data.augmentation.Augmentation",
+    "occfit.data.patches",
     "occfit.data.synthetic.world.WorldConfig",
     "occfit.training.csv_log.CSVLog",
     "occfit.training.objectives",
