@@ -88,14 +88,14 @@ def test_a_pipeline_is_a_short_delta_that_names_its_row(pipeline):
     text = (CONF / "pipeline" / f"{pipeline}.yaml").read_text()
     assert len(text.splitlines()) < 15
     assert "# Table" in text
-    assert set(yaml.safe_load(text)) <= {"system", "pipeline", "objective", "augmentation"}
+    assert set(yaml.safe_load(text)) <= {"system", "pipeline", "objective", "augmentation", "fitting"}
 
 
 def test_the_ablations_differ_only_in_their_terms_and_stages():
     base = compose(overrides=["preset=paper", "pipeline=proposed"])
     for pipeline in PIPELINES:
         other = compose(overrides=["preset=paper", f"pipeline={pipeline}"])
-        for key in set(base) - {"system", "pipeline", "objective", "output", "augmentation"}:
+        for key in set(base) - {"system", "pipeline", "objective", "output", "augmentation", "fitting"}:
             assert other[key] == base[key]
         assert other["augmentation"].pop("patch", None) is None or pipeline in ("cutmix", "cutout")
         assert other["augmentation"] == base["augmentation"]

@@ -178,6 +178,15 @@ def test_deep3d_weighs_by_skin_colour_and_its_mask_is_the_skins(whole_run, tmp_p
     assert torch.equal(found.visibility, networks.skin(batch.image))
 
 
+def test_egger_makes_an_ordinary_run_without_training_anything(whole_run, empty_store, tmp_path):
+    train_and_evaluate(tiny(tmp_path / "run", "pipeline=egger"))
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["system"] == "egger"
+    assert not (cache_dir() / "stages").exists()
+    system = build_system(read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt"), tmp_path)
+    assert not list(system.parameters())
+    train_and_evaluate(tiny(tmp_path / "run", "pipeline=egger", "resume=true"))
+
+
 @pytest.mark.parametrize("objective", ["paper", "focus"])
 def test_the_published_objectives_train(whole_run, tmp_path, objective):
     train_and_evaluate(tiny(tmp_path / "run", f"objective={objective}"))

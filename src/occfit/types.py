@@ -121,3 +121,24 @@ class FaceBatch(_Batched):
     params: Float[Tensor, "b 257"] | None = None
     held_out: Bool[Tensor, " b"] | None = None
     face_region: Float[Tensor, "b 1 h w"] | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a system makes of a batch of aligned photographs.
+
+    Attributes:
+        params: what was found.
+        rendering: its picture.
+        visibility: the probability that a pixel shows the face.
+    """
+
+    params: FaceParams
+    rendering: Rendering
+    visibility: Mask
+
+    def __getitem__(self, index: slice) -> "Explanation":
+        return Explanation(self.params[index], self.rendering[index], self.visibility[index])
+
+    def to(self, device: str) -> "Explanation":
+        return Explanation(self.params.to(device), self.rendering.to(device), self.visibility.to(device))

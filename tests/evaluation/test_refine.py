@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from occfit.evaluation.explain import Explanation, FaceSystem
+from occfit.evaluation.explain import FaceSystem
 from occfit.evaluation.refine import Refinement, is_better, refine, robust_residual
 from occfit.face_model import builtin_face_model
 from occfit.networks.encoder import Encoder
@@ -13,7 +13,7 @@ from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.config import compose
 from occfit.training.visibility import RobustVisibility
-from occfit.types import FaceBatch, FaceParams
+from occfit.types import Explanation, FaceBatch, FaceParams
 
 pytestmark = pytest.mark.unit
 

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from occfit.data.store import PreparedStore
-from occfit.evaluation.explain import Explain, Explanation
+from occfit.evaluation.explain import Explain
 from occfit.metrics.collection import FaceScores
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.rendering.renderer import FaceRenderer
-from occfit.types import FaceBatch, FaceParams, Mask, Rendering
+from occfit.types import Explanation, FaceBatch, FaceParams, Mask, Rendering
 
 UNIONS = {"ar_overall": ("neutral", "glasses", "scarf")}
 ORDER = ("neutral", "glasses", "scarf", "ar_overall", "unoccluded", "occluded", "overall")

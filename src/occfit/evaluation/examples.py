@@ -8,10 +8,10 @@ from jaxtyping import Float
 
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import KINDS
-from occfit.evaluation.explain import Explain, Explanation
+from occfit.evaluation.explain import Explain
 from occfit.evaluation.pictures import Picture, Region, error_map, mask_picture, paste, to_picture
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
-from occfit.types import FaceBatch
+from occfit.types import Explanation, FaceBatch
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,44 +1,24 @@
 """What a system makes of aligned photographs: parameters, rendering, mask. Every scored system does this."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from occfit.baselines.em_fitting import EMFitting
 from occfit.errors import OccfitError
 from occfit.networks.encoder import Encoder
 from occfit.networks.segmenter import UNet
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.build import build_networks
 from occfit.training.checkpoint import load_networks
+from occfit.training.config import instantiate
 from occfit.training.stage_keys import WITHOUT_SEGMENTER
 from occfit.training.visibility import VisibilitySource, visibility_of
-from occfit.types import FaceBatch, FaceParams, Mask, Rendering
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Of a batch of aligned photographs.
-
-    Attributes:
-        params: what was found.
-        rendering: its picture.
-        visibility: the probability that a pixel shows the face.
-    """
-
-    params: FaceParams
-    rendering: Rendering
-    visibility: Mask
-
-    def __getitem__(self, index: slice) -> "Explanation":
-        return Explanation(self.params[index], self.rendering[index], self.visibility[index])
-
-    def to(self, device: str) -> "Explanation":
-        return Explanation(self.params.to(device), self.rendering.to(device), self.visibility.to(device))
-
+from occfit.types import Explanation, FaceBatch
 
 Explain = Callable[[FaceBatch], Explanation]
 
@@ -64,11 +44,14 @@ class FaceSystem(nn.Module):
         return Explanation(params, rendering, visibility)
 
 
-def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
+System = FaceSystem | EMFitting
+
+
+def build_system(checkpoint: Mapping[str, Any], where: Path) -> System:
     """The system whose weights a checkpoint holds.
 
     Its mask is that of its last stage: equation 9's after the initialisation alone; none, or the skin colour's, after a
-    reconstruction without segmenter.
+    reconstruction without segmenter. A checkpoint without a stage has no weights: its system fits picture by picture.
 
     It draws with the rasterizer that suits this machine, whichever it was trained with.
 
@@ -85,6 +68,8 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> FaceSystem:
             where,
             "Use the face model file, and the version of occfit, that it was trained with.",
         )
+    if config.get("fitting"):
+        return instantiate(config["fitting"], renderer=networks.renderer, seed=config["seed"])
     stage = entry.get("stage")
     segmenter = None if stage in WITHOUT_SEGMENTER else networks.segmenter
     parts = replace(networks, segmenter=segmenter).trained()

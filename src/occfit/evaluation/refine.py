@@ -14,11 +14,11 @@ from jaxtyping import Bool, Float
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from occfit.evaluation.explain import Explanation, FaceSystem
+from occfit.evaluation.explain import FaceSystem
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.losses import PerImage, landmark_loss, masked_loss, pixel_residual, prior_loss
-from occfit.types import FaceBatch, FaceParams, Mask, Rendering
+from occfit.types import Explanation, FaceBatch, FaceParams, Mask, Rendering
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from occfit.data.store import PreparedStore
 from occfit.evaluation.canonical import write_json, write_text
 from occfit.evaluation.evaluate import evaluate
-from occfit.evaluation.explain import FaceSystem, build_system
+from occfit.evaluation.explain import System, build_system
 from occfit.evaluation.results import INITIALISATION, SYSTEM, metrics_document, scores_table
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.machine import describe_machine
@@ -27,7 +27,7 @@ class Trained:
     """
 
     config: Mapping[str, Any]
-    systems: Mapping[str, FaceSystem]
+    systems: Mapping[str, System]
 
 
 def evaluate_run(

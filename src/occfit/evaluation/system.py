@@ -18,7 +18,7 @@ from occfit.data.detection import DetectedFace, LandmarkDetector
 from occfit.data.detection.builtin import builtin_detector
 from occfit.data.similarity import Matrix, apply, invert, warp
 from occfit.errors import OccfitError
-from occfit.evaluation.explain import Explanation, FaceSystem, build_system
+from occfit.evaluation.explain import FaceSystem, System, build_system
 from occfit.evaluation.fit import Fit
 from occfit.evaluation.inputs import ImageLike, LandmarksLike, as_image, as_landmarks, as_photo
 from occfit.evaluation.mesh import Mesh
@@ -29,7 +29,7 @@ from occfit.evaluation.release import WEIGHTS, read_release
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.machine import require_device
-from occfit.types import FaceBatch, Mask
+from occfit.types import Explanation, FaceBatch, Mask
 
 LARGEST_RENDERING = 1024
 
@@ -83,12 +83,12 @@ class FaceFitter(nn.Module):
 
     Attributes:
         detector: finds the landmarks where none are given; the built-in one by default.
-        refinement: how the encoder's estimate is refined; None leaves it as it is.
+        refinement: how the encoder's estimate is refined; None leaves it as it is, as it does where there is no encoder.
     """
 
     def __init__(
         self,
-        system: FaceSystem,
+        system: System,
         checkpoint: CheckpointInfo,
         detector: LandmarkDetector | None = None,
     ):
@@ -96,7 +96,7 @@ class FaceFitter(nn.Module):
         self.system = system
         self.checkpoint = checkpoint
         self.detector = detector
-        self.refinement: Refinement | None = Refinement()
+        self.refinement: Refinement | None = Refinement() if isinstance(system, FaceSystem) else None
         self.template = standard_template(system.renderer.face_model, checkpoint.size)
 
     def forward(self, image: ImageLike, landmarks: LandmarksLike | None = None) -> Fit:
@@ -169,7 +169,7 @@ class FaceFitter(nn.Module):
 
     def _explain(self, batch: FaceBatch, photos: Sequence[Picture], points: Sequence[np.ndarray]) -> Refined:
         first = self.system(batch)
-        if self.refinement is None:
+        if self.refinement is None or not isinstance(self.system, FaceSystem):
             return unrefined(first)
         size = self.refinement.size
         fine = batch if size in (None, self.checkpoint.size) else self._align(photos, points, size)[0]
@@ -177,7 +177,7 @@ class FaceFitter(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return next(self.system.parameters()).device
+        return self.system.renderer.face_model.mean_shape.device
 
     def _fit(
         self, photo: Picture, image: Float[Tensor, "1 3 s s"], refined: Refined, alignment: Alignment

@@ -24,6 +24,13 @@ def skin_vertices(face_model: MorphableModel) -> Bool[Tensor, " v"]:
     return face_regions(face_model)[[REGIONS.index(name) for name in SKIN]].any(0)
 
 
+def lower_face_vertices(face_model: MorphableModel) -> Bool[Tensor, " v"]:
+    """Where a beard can grow: below the nose, but for the mouth."""
+    height, nose = face_model.mean_shape[:, 1].cpu(), face_model.landmark_vertices[33].cpu()
+    mouth = face_regions(face_model)[REGIONS.index("mouth")]
+    return (height < height[nose]) & ~mouth
+
+
 def face_regions(face_model: MorphableModel) -> Bool[Tensor, "r v"]:
     """Which vertices belong to each of `REGIONS`; a vertex belongs to one at most."""
     points = face_model.mean_shape.cpu().numpy()

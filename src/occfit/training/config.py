@@ -95,7 +95,10 @@ class TrainerConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The top level of conf/train.yaml. Nothing else may stand there."""
+    """The top level of conf/train.yaml. Nothing else may stand there.
+
+    `fitting` explains test pictures one by one, where no stage trains a network for it.
+    """
 
     system: str
     preset: str
@@ -116,6 +119,7 @@ class TrainConfig:
     optimizer: OptimizersConfig
     trainer: TrainerConfig
     logger: Mapping[str, Component]
+    fitting: Component | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Run:
     """What the stages of one run share.
 
     Attributes:
+        recognition: None where no stage needs one.
         files: digests of what came from outside the run's configuration, by what it is.
     """
 
@@ -53,7 +54,7 @@ class Run:
     machine: Machine
     networks: Networks
     data: Data
-    recognition: RecognitionNetwork
+    recognition: RecognitionNetwork | None
     files: Mapping[str, str]
 
 
@@ -150,14 +151,16 @@ def make_objectives(config: Mapping[str, Any], stage: str) -> dict[Phase, Object
             return {phase: instantiate(config[str(phase)]) for phase in Phase}
 
 
-def describe(run: Run, key: StageKey) -> dict[str, Any]:
+def describe(run: Run, key: StageKey | None) -> dict[str, Any]:
     """A checkpoint's `occfit` entry: plain containers only."""
-    digest = run.networks.face_model.digest()
-    return describe_system(run.config, digest, stage=key.stage, stage_key=key.digest())
+    stage = {} if key is None else {"stage": key.stage, "stage_key": key.digest()}
+    return describe_system(run.config, run.networks.face_model.digest(), **stage)
 
 
-def system_checkpoint(run: Run, key: StageKey) -> dict[str, Any]:
-    return {"occfit": describe(run, key), "state_dict": network_state(run.networks.trained())}
+def system_checkpoint(run: Run, key: StageKey | None) -> dict[str, Any]:
+    """The system after a stage; with no stage, of a system that fits without training, it has no weights."""
+    state = {} if key is None else network_state(run.networks.trained())
+    return {"occfit": describe(run, key), "state_dict": state}
 
 
 def checkpoint_within(run: Run, key: StageKey) -> Path | None:

@@ -40,7 +40,7 @@ def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
     require_assets(config)
     store = StageStore(cache_dir() / "stages")
     run, records = prepare_run(config, folder, store)
-    keys, checkpoint = keys_of(run), {}
+    keys, checkpoint = keys_of(run), system_checkpoint(run, None)
     refuse_foreign_checkpoint(run, [key for key in keys if store.find(key) is None])
     for key in keys:
         finished, reused = get_stage(store, run, key)
@@ -63,6 +63,9 @@ def prepare_run(
     data = prepare_data(config, networks.face_model)
     if networks.skin is not None:
         fit_skin_colour(networks.skin, data.stores["train"])
+    if not config["pipeline"]:
+        files = {"face_model": networks.face_model.digest()}
+        return Run(config, folder, machine, networks, data, None, files), []
     recognition = prepare_recognition(config, machine, networks, store)
     files = {"face_model": networks.face_model.digest(), **data.digests(), **recognition.digests}
     return Run(config, folder, machine, networks, data, recognition.network, files), recognition.records

@@ -1,0 +1,154 @@
+"""Egger et al. 2018: a face model fitted to each photograph alone, together with a label for each pixel.
+
+Nothing is trained. Pose and shape start from the landmarks, the light from a random sample consensus over the spherical
+harmonics, which occluders can't bend. Then expectation and maximisation alternate: each pixel is face, beard or
+something else, as the current rendering, colour histograms and its neighbours say; and the parameters are moved by
+gradient under these labels. The published method samples parameters where this one descends.
+"""
+
+import torch
+from jaxtyping import Float
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from occfit.baselines.labels import BEARD, FACE, LabelModel, LabelProbabilities, draw_lower_face, start_labels
+from occfit.baselines.robust_light import RobustLight
+from occfit.face_model.morphable_model import MorphableModel
+from occfit.rendering.camera import project, to_camera
+from occfit.rendering.renderer import FaceRenderer
+from occfit.training.losses import PerImage, landmark_loss, masked_loss, pixel_residual, prior_loss
+from occfit.types import PARAMETER_SIZES, Explanation, FaceBatch, FaceParams, Landmarks, Mask, Rendering
+
+PARTS = tuple(PARAMETER_SIZES)
+ROTATION, TRANSLATION_XY, TRANSLATION_Z = 0.1, 5.0, 30.0
+"""How far a step of length 1 turns (radians) and moves (mm) a face; all else moves by a standard deviation."""
+
+
+class EMFitting(nn.Module):
+    """Explains batches of aligned photographs; all of them are fitted side by side, each by its own gradient.
+
+    Args:
+        renderer: of the face model.
+        seed: of the light's random samples.
+        landmark_steps: of Adam on landmarks alone.
+        rounds: of maximisation, then expectation.
+        steps: of Adam a round.
+        learning_rate: of both, in the units above; it falls to zero over all steps.
+        landmark: weight of the squared landmark distance.
+        prior: weight of the prior.
+        light: how the first light is found.
+        labels: how pixels are labelled.
+    """
+
+    def __init__(
+        self,
+        renderer: FaceRenderer,
+        seed: int = 0,
+        landmark_steps: NonNegativeInt = 60,
+        rounds: PositiveInt = 5,
+        steps: PositiveInt = 16,
+        learning_rate: PositiveFloat = 0.1,
+        landmark: NonNegativeFloat = 0.05,
+        prior: NonNegativeFloat = 5.0,
+        light: RobustLight | None = None,
+        labels: LabelModel | None = None,
+    ):
+        super().__init__()
+        self.renderer = renderer
+        self.seed = seed
+        self.landmark_steps, self.rounds, self.steps = landmark_steps, rounds, steps
+        self.learning_rate, self.landmark, self.prior = learning_rate, landmark, prior
+        self.light, self.labels = light or RobustLight(), labels or LabelModel()
+
+    @torch.no_grad()
+    def forward(self, batch: FaceBatch) -> Explanation:
+        """Parameters, rendering, and the probability that a pixel is face or beard."""
+        params, labels = self.begin(batch)
+        start = params.to_vector()
+        offset = torch.zeros_like(start, requires_grad=True)
+        optimizer = torch.optim.Adam([offset], lr=self.learning_rate)
+        for round_ in range(self.rounds):
+            for step in range(self.steps):
+                done = (round_ * self.steps + step) / (self.rounds * self.steps)
+                optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - done)
+                self.move(batch, start, offset, optimizer, labels[:, FACE : FACE + 1])
+            params = FaceParams.from_vector((start + offset * units(start)).detach())
+            rendering = self.renderer(params)
+            labels = self.labels(batch.image, rendering, draw_lower_face(self.renderer, rendering), labels)
+        visible = labels[:, FACE : FACE + 1] + labels[:, BEARD : BEARD + 1]
+        return Explanation(params, rendering, visible * rendering.face_region)
+
+    def begin(self, batch: FaceBatch) -> tuple[FaceParams, LabelProbabilities]:
+        """Pose and shape from landmarks, light from the consensus, which is also the first face label."""
+        params = self.fit_landmarks(batch)
+        illumination, face = self.light(self.renderer, batch, params, self.seed)
+        params = FaceParams(params.shape, params.expression, params.albedo, params.pose, illumination)
+        rendering = self.renderer(params)
+        region = rendering.face_region
+        return params, start_labels(face, region, draw_lower_face(self.renderer, rendering))
+
+    def fit_landmarks(self, batch: FaceBatch) -> FaceParams:
+        """Adam on pose, shape and expression, with nothing drawn."""
+        start = FaceParams.zeros(len(batch), device=batch.image.device).to_vector()
+        offset = torch.zeros_like(start, requires_grad=True)
+        optimizer = torch.optim.Adam([offset], lr=self.learning_rate)
+        for step in range(self.landmark_steps):
+            optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - step / self.landmark_steps)
+            with torch.enable_grad():
+                params = FaceParams.from_vector(start + offset * units(start))
+                found = self.project_landmarks(params)
+                loss = self.landmark * landmark_loss(found, batch.landmarks, self.renderer.camera.size)
+                loss = loss + self.prior * prior_loss(params, divisor=257)
+                (offset.grad,) = torch.autograd.grad(loss.sum(), offset)
+            optimizer.step()
+        return FaceParams.from_vector((start + offset * units(start)).detach())
+
+    def project_landmarks(self, params: FaceParams) -> Landmarks:
+        model = landmarks_only(self.renderer.face_model)
+        vertices = model.vertices(params.shape, params.expression)
+        return project(to_camera(vertices, params.pose), self.renderer.camera)
+
+    def move(
+        self,
+        batch: FaceBatch,
+        start: Float[Tensor, "b 257"],
+        offset: Float[Tensor, "b 257"],
+        optimizer: torch.optim.Optimizer,
+        face: Mask,
+    ) -> None:
+        """One step of maximisation, under the probability that a pixel is `face`."""
+        with torch.enable_grad():
+            params = FaceParams.from_vector(start + offset * units(start))
+            loss = self.loss(batch, params, self.renderer(params), face)
+            (gradient,) = torch.autograd.grad(loss.sum(), offset)
+        offset.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
+        optimizer.step()
+
+    def loss(self, batch: FaceBatch, params: FaceParams, rendering: Rendering, face: Mask) -> PerImage:
+        """Minus the log-likelihood of the face's pixels, a mean; landmarks; prior."""
+        residual = pixel_residual(batch.image, rendering.image) / (2 * self.labels.sigma**2)
+        pixel = masked_loss(residual, rendering.face_region, face, 1, "visible_face")
+        landmark = landmark_loss(rendering.landmarks, batch.landmarks, batch.image.shape[-1])
+        return pixel + self.landmark * landmark + self.prior * prior_loss(params, divisor=257)
+
+
+def units(like: Float[Tensor, "b 257"]) -> Float[Tensor, " 257"]:
+    """How far each parameter moves in a step of length 1."""
+    sizes = {name: [1.0] * size for name, size in PARAMETER_SIZES.items()}
+    sizes["pose"] = [*3 * (ROTATION,), *2 * (TRANSLATION_XY,), TRANSLATION_Z]
+    return like.new_tensor([value for name in PARTS for value in sizes[name]])
+
+
+def landmarks_only(model: MorphableModel) -> MorphableModel:
+    """The model's 68 landmarks, without what lies between them."""
+    chosen = model.landmark_vertices
+    return MorphableModel(
+        f"{model.name}, landmarks",
+        model.mean_shape[chosen],
+        model.shape_basis[chosen],
+        model.expression_basis[chosen],
+        model.mean_albedo[chosen],
+        model.albedo_basis[chosen],
+        model.triangles[:0],
+        torch.arange(len(chosen), device=chosen.device),
+    )
