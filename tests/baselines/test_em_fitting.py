@@ -113,7 +113,8 @@ def test_without_smoothness_the_labels_are_bayes_rule(renderer, truth, faces):
     found = model(faces.image, rendering, torch.zeros_like(region), before)
     pixel = tuple(region[1, 0].nonzero()[30].tolist())
     difference = (faces.image - rendering.image)[1, :, *pixel].numpy()
-    face = multivariate_normal.pdf(difference, np.zeros(3), model.sigma**2 * np.eye(3))
+    covariance = model.sigma**2 * np.eye(3)
+    face = multivariate_normal.pdf(difference, np.zeros(3), covariance)  # pyright: ignore[reportArgumentType]
     weights = 1 - region + before[:, OTHER : OTHER + 1] * region
     rest = float(colour_log_density(faces.image, weights, model.bins)[1, 0, *pixel].exp())
     joint = np.array([(1 - model.beard - model.other) * face, model.other * rest])

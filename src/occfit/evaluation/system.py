@@ -83,7 +83,7 @@ class FaceFitter(nn.Module):
 
     Attributes:
         detector: finds the landmarks where none are given; the built-in one by default.
-        refinement: how the encoder's estimate is refined; None leaves it as it is, as it does where there is no encoder.
+        refinement: how the encoder's estimate is refined; None leaves it as it is.
     """
 
     def __init__(
