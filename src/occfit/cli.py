@@ -16,6 +16,9 @@ COMMANDS = {
         "train a system, score it and keep everything in a folder (KEY=VALUE ...)",
     ),
     "evaluate": ("occfit.apps.evaluate", "score a checkpoint on test sets (KEY=VALUE ...)"),
+    "compare": ("occfit.apps.compare", "score several runs on the pixels that all of them explain"),
+    "tables": ("occfit.apps.tables", "write the paper's tables from scored runs: Markdown, LaTeX, CSV, HTML"),
+    "reproduce": ("occfit.apps.reproduce", "train what the tables miss, score it and write the tables"),
     "predict": ("occfit.apps.predict", "fit photographs: masks, meshes, parameters and a gallery"),
     "release": ("occfit.apps.release", "turn a checkpoint into two small files to share"),
     "landmarks": ("occfit.apps.landmarks", "train the network that finds landmarks in photographs"),
@@ -29,7 +32,7 @@ NO_LIBGL = (
 
 
 def usage() -> str:
-    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<11}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
         [
             "occfit COMMAND [...]",

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code; see `occfit evaluate --help`."""
-    from occfit.training.hydra_app import run_app
+    from rich.console import Console
 
-    return run_app("evaluate", arguments, evaluate, prepare=take_size)
+    from occfit.apps.sweep import print_outcomes
+    from occfit.training.hydra_app import run_app
+    from occfit.training.outcome import read_outcomes, sweep_folder
+
+    with sweep_folder() as folder:
+        code = run_app("evaluate", arguments, evaluate, prepare=take_size)
+        outcomes = read_outcomes(folder)
+    print_outcomes(outcomes, Console())
+    return code or int(any(outcome.error for outcome in outcomes))
 
 
 def take_size(composed: "DictConfig") -> None:

@@ -7,9 +7,17 @@ from typing import Any
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code; see `occfit train --help`."""
-    from occfit.training.hydra_app import run_app
+    from rich.console import Console
 
-    return run_app("train", arguments, train_and_evaluate)
+    from occfit.apps.sweep import print_outcomes
+    from occfit.training.hydra_app import run_app
+    from occfit.training.outcome import read_outcomes, sweep_folder
+
+    with sweep_folder() as folder:
+        code = run_app("train", arguments, train_and_evaluate)
+        outcomes = read_outcomes(folder)
+    print_outcomes(outcomes, Console())
+    return code or int(any(outcome.error for outcome in outcomes))
 
 
 def train_and_evaluate(config: dict[str, Any]) -> None:

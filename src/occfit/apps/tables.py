@@ -1,0 +1,144 @@
+"""`occfit tables`: the paper's tables from scored runs, as Markdown, LaTeX, CSV and one HTML page."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from occfit.apps import table_formats as formats
+from occfit.apps.page import render_page
+from occfit.errors import OccfitError
+from occfit.evaluation.canonical import write_text
+from occfit.evaluation.comparison import ComparisonTable, compare
+from occfit.evaluation.experiments import Runs, read_spec
+from occfit.evaluation.tables import test_set_name
+
+EXPERIMENTS = Path("experiments")
+NOTE = (
+    "Synthetic faces stand in for CelebA-HQ and AR, the built-in face model for the Basel Face Model: compare orders "
+    "and differences with the paper's, not values."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code; see `occfit tables --help`."""
+    parser = argparse.ArgumentParser(
+        prog="occfit tables",
+        description="Writes tables of scored runs. It trains and scores nothing: a run that isn't there is a dash, and "
+        "a line that names the command which makes it.",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (runs)"
+    )
+    parser.add_argument("--preset", default="laptop", help="of the runs (laptop)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="(0 1 2)")
+    parser.add_argument(
+        "--tables", type=Path, nargs="+", metavar="FILE", help="what to compare (experiments/table*.yaml)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to (experiments/results/PRESET)"
+    )
+    chosen = parser.parse_args(arguments)
+    output = chosen.out or EXPERIMENTS / "results" / chosen.preset
+    made = make_tables(chosen.runs, chosen.preset, chosen.seeds, chosen.tables or shipped_tables(), output)
+    print_tables(made, Console())
+    print(f"Markdown, LaTeX, CSV and index.html: {output}")
+    return 0
+
+
+def shipped_tables(folder: Path = EXPERIMENTS) -> list[Path]:
+    """The paper's tables.
+
+    Raises:
+        OccfitError: they aren't here.
+    """
+    found = sorted(folder.glob("table*.yaml"))
+    if not found:
+        remedy = "Run it in a checkout of occfit, or name the tables: --tables FILE ..."
+        raise OccfitError("There are no tables", folder, remedy)
+    return found
+
+
+def make_tables(
+    runs: Path, preset: str, seeds: Sequence[int], specs: Sequence[Path], output: Path
+) -> list[ComparisonTable]:
+    """Compares the runs and writes `table*.md`, `.tex`, `tables.csv`, `tables.tex` and `index.html`.
+
+    Raises:
+        OccfitError: a spec or a run can't be read, or the folder can't be written.
+    """
+    found = Runs(runs, preset)
+    tables = [compare(read_spec(path), found, seeds) for path in specs]
+    for table in tables:
+        write_text(output / f"{table.spec.name}.md", formats.markdown(table, str(runs)))
+        write_text(output / f"{table.spec.name}.tex", formats.latex(table, str(runs)))
+    write_text(output / "tables.tex", formats.latex_document([table.spec.name for table in tables]))
+    write_text(output / "tables.csv", formats.csv_text(tables))
+    page = render_page(
+        "tables.html.jinja",
+        title=f"occfit: tables, preset {preset}",
+        how_to_read=formats.HOW_TO_READ.replace("`", ""),
+        notes=[NOTE],
+        tables=[as_html(table, str(runs)) for table in tables],
+    )
+    write_text(output / "index.html", page)
+    return tables
+
+
+def as_html(table: ComparisonTable, runs: str) -> dict[str, Any]:
+    """The texts of a table's page."""
+    spec = table.spec
+    blocks = [
+        {
+            "title": formats.block_title(block),
+            "rows": [
+                {
+                    "name": formats.row_name(row),
+                    "cells": [formats.cell_text(cells[metric], metric) for metric in spec.metrics],
+                    "differences": [
+                        "" if row == spec.reference else formats.difference_text(cells[metric], metric)
+                        for metric in spec.differences
+                    ],
+                }
+                for row, cells in block.rows.items()
+            ],
+        }
+        for block in table.blocks
+    ]
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "caption": spec.caption,
+        "preset": formats.preset_line(table).replace("`", ""),
+        "missing": formats.commands(table, runs),
+        "columns": [formats.heading(metric) for metric in spec.metrics],
+        "differences": [formats.heading(metric) for metric in spec.differences],
+        "reference": spec.reference,
+        "blocks": blocks,
+    }
+
+
+def print_tables(tables: Sequence[ComparisonTable], console: Console) -> None:
+    """Each table's leading number: a row a system, a column a test set."""
+    for table in tables:
+        metric = table.spec.differences[0]
+        title = f"{table.spec.title}: {formats.heading(metric)}"
+        shown = Table(title=title, title_justify="left", box=None, padding=(0, 0, 0, 2), pad_edge=False)
+        shown.add_column("system")
+        for block in table.blocks:
+            shown.add_column(test_set_name(block.test_set), justify="right")
+        for row in table.blocks[0].rows:
+            cells = [block.rows[row][metric] for block in table.blocks]
+            texts = [formats.number(cell.mean, metric) for cell in cells]
+            bold = [
+                f"[bold]{text}[/]" if cell.is_best else text for cell, text in zip(cells, texts, strict=True)
+            ]
+            shown.add_row(formats.row_name(row), *bold)
+        console.print(shown)
+        for command in formats.commands(table):
+            console.print(
+                f"missing: {command}", style="yellow", highlight=False, markup=False, soft_wrap=True
+            )
