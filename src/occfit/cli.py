@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": ("occfit.apps.compare", "score several runs on the pixels that all of them explain"),
     "tables": ("occfit.apps.tables", "write the paper's tables from scored runs: Markdown, LaTeX, CSV, HTML"),
     "reproduce": ("occfit.apps.reproduce", "train what the tables miss, score it and write the tables"),
+    "figures": ("occfit.apps.figures", "draw the paper's figures from trained runs, by rules"),
     "predict": ("occfit.apps.predict", "fit photographs: masks, meshes, parameters and a gallery"),
     "release": ("occfit.apps.release", "turn a checkpoint into two small files to share"),
     "landmarks": ("occfit.apps.landmarks", "train the network that finds landmarks in photographs"),

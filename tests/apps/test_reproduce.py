@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from occfit.apps import train
 from occfit.apps.reproduce import main
 from occfit.errors import OccfitError
+from occfit.evaluation.figures import GAP, TILE
 from occfit.training.stage_checkpoint import StoppedError
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
@@ -44,12 +46,20 @@ def spec(tmp_path) -> Path:
         "published": {},
     }
     path.write_text(yaml.safe_dump(content))
+    figure = {
+        "title": "Figure",
+        "columns": ["target", "mofa.reconstruction", "proposed.mask", "truth"],
+        "pictures": {"glasses": 1, "ar_overall": 2},
+        "rule": "lowest mofa rmse",
+    }
+    (tmp_path / "figures.yaml").write_text(yaml.safe_dump({"figure1": figure}))
     return path
 
 
 def reproduce(spec: Path) -> int:
     folder = spec.parent
     options = ["--preset", "smoke", "--seeds", "0", "--tables", str(spec)]
+    options += ["--figures", str(folder / "figures.yaml")]
     return main([*options, "--runs", str(folder / "runs"), "--out", str(folder / "out"), *TINY])
 
 
@@ -65,14 +75,21 @@ def test_it_trains_scores_compares_and_then_does_nothing(spec, monkeypatch, caps
     common = json.loads((runs / "common-smoke-0" / "metrics.json").read_text())
     assert set(common["rows"]) == {"pretrained", "mofa", "proposed"}
     assert "Worst:" in capsys.readouterr().out.splitlines()[-1]
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with Image.open(out / "figures" / "figure1.jpg") as figure:
+        assert figure.size[0] == 4 * (TILE + GAP) - GAP
+        assert figure.size[1] > 3 * TILE
+    before = contents(out)
 
     def train_again(config):
         raise AssertionError("a finished run is trained again")
 
     monkeypatch.setattr(train, "train_and_evaluate", train_again)
     assert reproduce(spec) == 0
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert contents(out) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_failed_run_is_told_last_and_the_others_are_done(spec, monkeypatch, capsys):

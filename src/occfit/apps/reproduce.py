@@ -6,9 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from occfit.apps.figures import make_figures
 from occfit.apps.sweep import print_outcomes
 from occfit.apps.tables import EXPERIMENTS, make_tables, print_tables, shipped_tables
 from occfit.evaluation.experiments import COMMON, TableSpec, read_spec
+from occfit.evaluation.figures import read_figures
 from occfit.training.outcome import Outcome, describe_error
 
 
@@ -25,20 +27,25 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--tables", type=Path, nargs="+", metavar="FILE", help="what to compare (experiments/table*.yaml)"
     )
+    parser.add_argument(
+        "--figures", type=Path, default=EXPERIMENTS / "figures.yaml", metavar="FILE", help="(%(default)s)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="of the tables (experiments/results/PRESET)")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for every run, as `occfit train` takes"
     )
     chosen = parser.parse_intermixed_args(arguments)
     paths = chosen.tables or shipped_tables()
-    specs, console = [read_spec(path) for path in paths], Console()
+    specs, figures, console = [read_spec(path) for path in paths], read_figures(chosen.figures), Console()
     outcomes = run_all(specs, chosen.preset, chosen.seeds, chosen.runs, chosen.overrides, console)
     output = chosen.out or EXPERIMENTS / "results" / chosen.preset
     tables = make_tables(chosen.runs, chosen.preset, chosen.seeds, paths, output)
+    seed, folder = chosen.seeds[0], output / "figures"
+    if not all((folder / f"{figure.name}.jpg").exists() for figure in figures):
+        make_figures(figures, chosen.runs, chosen.preset, seed, folder, console)
     print_tables(tables, console)
-    console.print(
-        f"Markdown, LaTeX, CSV and index.html: {output}\n", highlight=False, markup=False, soft_wrap=True
-    )
+    where = f"Markdown, LaTeX, CSV, index.html and figures: {output}\n"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
     print_outcomes(outcomes, console)
     return int(any(outcome.error for outcome in outcomes))
 
