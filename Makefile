@@ -16,7 +16,7 @@ ARGS ?=
 PRESET ?= laptop
 SEEDS ?= 0 1 2
 
-.PHONY: help setup demo test nightly lint bench wheel reproduce-tables
+.PHONY: help setup demo test nightly lint bench wheel reproduce-tables balance
 
 help:  ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/p' Makefile | column -t -s '|'
@@ -34,6 +34,9 @@ demo: setup  ## train, score and picture the proposed pipeline on synthetic face
 
 reproduce-tables: setup  ## train, score and compare every system of the paper's tables (2 hours, 2 cores)
 	$(RUN) occfit.cli reproduce --preset $(PRESET) --seeds $(SEEDS) $(ARGS)
+
+balance: setup  ## the ablations under the paper's, the published code's and our weights: which masks collapse
+	$(RUN) benchmarks.balance --preset $(PRESET) --seeds $(SEEDS) $(ARGS)
 
 test: lint  ## check everything but what takes hours or a GPU
 	$(ONE_THREAD) $(RUN) pytest -n $(WORKERS) -m "not nightly and not gpu"

@@ -34,6 +34,14 @@ def test_every_yaml_composes_to_a_checked_configuration(group, name):
     assert config["preset"] == preset
 
 
+def test_joint_updates_take_turns_at_every_batch():
+    schedule = compose(overrides=["preset=laptop", "schedule=joint"])["optimizer"]["alternate"]["schedule"]
+    phases = [str(instantiate(schedule).phase_at(step)) for step in range(4)]
+    assert phases == ["segmentation", "reconstruction"] * 2
+    usual = compose(overrides=["preset=laptop"])["optimizer"]["alternate"]["schedule"]
+    assert usual["period"] == 60
+
+
 def test_every_application_composes():
     assert names(".") == sorted(SCHEMAS)
     config = compose("evaluate", ["checkpoint=/nowhere/last.ckpt", "data=synthetic", "size=64"])
@@ -49,7 +57,9 @@ def nodes(value) -> list[dict]:
     return [node for child in children for node in nodes(child)]
 
 
-COMPONENTS = [group for group in GROUPS if group not in ("pipeline", "preset", "trainer", "logger")]
+COMPONENTS = [
+    group for group in GROUPS if group not in ("pipeline", "preset", "schedule", "trainer", "logger")
+]
 NOT_HERE = {"bfm2017": "no face model file", "nvdiffrast": "nvdiffrast"} | dict.fromkeys(
     ("arcface", "facenet", "vggface2"), "no such weight file"
 )

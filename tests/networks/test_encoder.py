@@ -40,6 +40,17 @@ def test_papers_scale_stands_where_the_paper_says():
     assert all(getattr(parts, name).eq(1).all() for name in ("shape", "expression", "illumination"))
 
 
+def test_components_beyond_the_first_stay_zero():
+    encoder = Encoder("small", components=10)
+    torch.nn.init.ones_(encoder.head.bias)
+    params = encoder(torch.rand(1, 3, 64, 64))
+    for name in ("shape", "albedo"):
+        values = getattr(params, name)[0]
+        assert values[:10].ne(0).all()
+        assert values[10:].eq(0).all()
+    assert params.expression.ne(0).all()
+
+
 def test_each_part_has_its_own_scale():
     scale = EncoderScale(
         shape=1.0,

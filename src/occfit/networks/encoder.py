@@ -1,11 +1,12 @@
 """The encoder: a photograph's pixels to the parameters of its face."""
 
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from occfit.networks.resnet import resnet18, resnet50, small_resnet
@@ -45,10 +46,13 @@ PAPER_SCALE = EncoderScale(
 )
 
 
-def scale_vector(scale: EncoderScale) -> Float[Tensor, " p"]:
-    """The factor of each of the 257 outputs, in the order of `FaceParams`."""
+def scale_vector(scale: EncoderScale, components: int | None = None) -> Float[Tensor, " p"]:
+    """Each output's factor, in the order of `FaceParams`; 0 for shape and albedo beyond `components`."""
     pose = [scale["rotation"]] * 3 + [scale["translation_xy"]] * 2 + [scale["translation_z"]]
     rest = {name: [scale[name]] * PARAMETER_SIZES[name] for name in PARAMETER_SIZES if name != "pose"}
+    if components is not None:
+        for name in ("shape", "albedo"):
+            rest[name][components:] = [0.0] * len(rest[name][components:])
     return torch.tensor([factor for name in PARAMETER_SIZES for factor in (rest | {"pose": pose})[name]])
 
 
@@ -68,6 +72,7 @@ class Encoder(nn.Module):
         weights: an ImageNet weight file under torchvision's names; its `fc` is ignored.
         scale: what one unit of output means; the paper's by default.
         colour_cells: the mean colours are those of so many by so many cells; 0 for none, as in the paper.
+        components: of shape and of albedo that are used, the leading ones; the others stay 0. None: all.
 
     Raises:
         OccfitError: the weight file is missing, unreadable or of another network.
@@ -83,6 +88,7 @@ class Encoder(nn.Module):
         weights: str | Path | None = None,
         scale: EncoderScale = PAPER_SCALE,
         colour_cells: int = 0,
+        components: Annotated[int, Field(ge=0)] | None = None,
     ):
         super().__init__()
         self.backbone = BACKBONES[backbone]()
@@ -91,7 +97,7 @@ class Encoder(nn.Module):
         mean, std = ((0.0,) * 3, (1.0,) * 3) if weights is None else (IMAGENET_MEAN, IMAGENET_STD)
         self.register_buffer("input_mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("input_std", torch.tensor(std).view(3, 1, 1))
-        self.register_buffer("scale", scale_vector(scale))
+        self.register_buffer("scale", scale_vector(scale, components))
         if weights is not None:
             load_weights(self.backbone, read_weights(weights, IMAGENET_REMEDY), weights, ignore=("fc.",))
 
