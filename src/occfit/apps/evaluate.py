@@ -1,6 +1,6 @@
-"""`occfit evaluate`: scores a checkpoint, on its run's own test sets or on those of other data."""
+"""`occfit evaluate`: scores a checkpoint, on its run's own test sets or on those of other data, or another system."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from occfit.data.store import PreparedStore
+
+
+SOURCES = ("checkpoint", "predictions", "pictures")
+STANDARD_SIZE = 64
+"""Of the laptop preset's pictures."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,33 +36,66 @@ def take_size(composed: "DictConfig") -> None:
     """Pictures have the size that the checkpoint's networks know."""
     from occfit.training.checkpoint import read_checkpoint
 
-    composed.size = read_checkpoint(Path(str(composed.checkpoint)))["occfit"]["size"]
+    require_one(composed)
+    if composed.checkpoint is not None:
+        composed.size = read_checkpoint(Path(str(composed.checkpoint)))["occfit"]["size"]
+    elif composed.size is None:
+        composed.size = STANDARD_SIZE
+
+
+def require_one(config: Mapping[Any, Any]) -> None:
+    """Checks that there is one thing to do.
+
+    Raises:
+        OccfitError: there are none or several, or predictions without data.
+    """
+    given = [key for key in SOURCES if config.get(key) is not None]
+    if len(given) != 1:
+        what = "Nothing to score" if not given else f"{' and '.join(given)} don't go together"
+        raise OccfitError(what, remedy=f"Say one of {', '.join(f'{key}=...' for key in SOURCES)}")
+    if given[0] != "checkpoint" and config.get("data") is None:
+        raise OccfitError(f"{given[0]}= needs the data that it is about", remedy="Say data=synthetic")
 
 
 def evaluate(config: dict[str, Any]) -> None:
-    """Scores the checkpoint and writes `metrics.json`, `scores.csv` and `timing.json` into `output`."""
+    """Scores a checkpoint or predictions, and writes `metrics.json` and `scores.csv` into `output`."""
     from rich.console import Console
 
+    from occfit.evaluation.predictions import evaluate_predictions, write_pictures
     from occfit.evaluation.run import evaluate_run
     from occfit.evaluation.tables import print_scores
     from occfit.training.machine import prepare_machine
 
-    checkpoint = Path(config["checkpoint"])
-    output = Path(config["output"])
-    if output.resolve() == checkpoint.resolve().parent.parent:
-        raise OccfitError("The folder holds the run's own scores", output, "Choose another output=")
     machine = prepare_machine(config["accelerator"], "32-true", config["threads"])
-    stores = None if config.get("data") is None else prepare_test_sets(config, checkpoint)
-    print_scores(evaluate_run(checkpoint, output, machine.device, stores), Console())
+    output = Path(config["output"])
+    stores = None if config.get("data") is None else prepare_test_sets(config)
+    if config["pictures"] is not None:
+        assert stores is not None
+        count = write_pictures(stores, Path(config["pictures"]))
+        print(f"{count} pictures: {config['pictures']}")
+    elif config["predictions"] is not None:
+        assert stores is not None
+        names = (config["system"], config["preset"], config["seed"])
+        print_scores(evaluate_predictions(Path(config["predictions"]), output, stores, *names), Console())
+    else:
+        checkpoint = Path(config["checkpoint"])
+        if output.resolve() == checkpoint.resolve().parent.parent:
+            raise OccfitError("The folder holds the run's own scores", output, "Choose another output=")
+        print_scores(evaluate_run(checkpoint, output, machine.device, stores), Console())
 
 
-def prepare_test_sets(config: dict[str, Any], checkpoint: Path) -> dict[str, "PreparedStore"]:
-    """The test sets of the data that the command line names."""
+def prepare_test_sets(config: dict[str, Any]) -> dict[str, "PreparedStore"]:
+    """The test sets of the data that the command line names, of the checkpoint's face model or of the built-in one."""
     from occfit.evaluation.run import TRAINING_SPLITS
+    from occfit.face_model.builtin import builtin_face_model
     from occfit.training.checkpoint import read_checkpoint
     from occfit.training.config import instantiate
     from occfit.training.prepare import prepare_stores
 
-    face_model = instantiate(read_checkpoint(checkpoint)["occfit"]["config"]["face_model"])
+    if config["checkpoint"] is None:
+        face_model = builtin_face_model()
+    else:
+        node = read_checkpoint(Path(config["checkpoint"]))["occfit"]["config"]["face_model"]
+        face_model = instantiate(node)
     stores = prepare_stores(config, face_model)
     return {name: store for name, store in stores.items() if name not in TRAINING_SPLITS}

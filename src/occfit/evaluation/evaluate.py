@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
-from occfit.data.store import PreparedStore
 from occfit.evaluation.explain import Explain
 from occfit.metrics.collection import FaceScores
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
@@ -40,13 +40,22 @@ class SetScores:
     is_union: bool = False
 
 
+@runtime_checkable
+class Samples(Protocol):
+    """What is scored: a prepared store, or a part of one."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: range) -> FaceBatch: ...
+
+
 Scores = Mapping[str, SetScores]
 """Test set -> one system's scores."""
 
 
 def evaluate(
     systems: Mapping[str, Explain],
-    test_sets: Mapping[str, PreparedStore],
+    test_sets: Mapping[str, Samples],
     renderer: FaceRenderer | None = None,
     batch_size: int = 32,
     device: str = "cpu",
@@ -137,7 +146,7 @@ def all_visible(explanation: Explanation) -> Explanation:
     return Explanation(explanation.params, explanation.rendering, everything)
 
 
-def batches(store: PreparedStore, size: int) -> Iterator[FaceBatch]:
+def batches(store: Samples, size: int) -> Iterator[FaceBatch]:
     """The store's samples in order."""
     for start in range(0, len(store), size):
         yield store.batch(range(start, min(start + size, len(store))))

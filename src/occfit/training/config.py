@@ -126,7 +126,12 @@ class TrainConfig:
 class EvaluateConfig:
     """The top level of conf/evaluate.yaml."""
 
-    checkpoint: str
+    checkpoint: str | None
+    predictions: str | None
+    pictures: str | None
+    system: str
+    preset: str
+    seed: int
     output: FolderName
     size: Side
     accelerator: Literal["auto", "cpu", "gpu"]
