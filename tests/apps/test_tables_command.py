@@ -1,6 +1,7 @@
 """`occfit tables`: what it writes, and that it says the same everywhere."""
 
 import csv
+import json
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import canned
 import pytest
+from wandb_files import read_runs
 
 from occfit.apps.tables import main
 
@@ -100,6 +102,23 @@ def test_latex_compiles(written):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
     done = subprocess.run(command, cwd=written, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+def test_the_tables_are_tables_at_weights_and_biases(written, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    options = ["--runs", str(written.parent / "runs"), "--seeds", "0", "1", "--out", str(tmp_path / "logged")]
+    assert main([*options, "--tables", *SPECS, "--wandb", "occfit"]) == 0
+    (run,) = read_runs(tmp_path / "logged")
+    assert run.job_type == "tables"
+    for name in ("table1", "table2", "table3", "table4"):
+        path = run.history[name][0]["path"]
+        table = json.loads((run.folder / "files" / path).read_text())
+        assert table["columns"][:6] == ["table", "test_set", "pictures", "visible_share", "row", "metric"]
+        cells = {(row[1], row[4], row[5]): row[6] for row in table["data"]}
+        if name == "table4":
+            assert cells["glasses", "proposed", "f1"] == pytest.approx(0.82, abs=0.05)
 
 
 def test_a_second_call_writes_the_same_bytes(written):

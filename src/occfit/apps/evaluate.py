@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     from occfit.training.hydra_app import run_app
     from occfit.training.outcome import read_outcomes, sweep_folder
 
-    with sweep_folder() as folder:
+    with sweep_folder(arguments) as folder:
         code = run_app("evaluate", arguments, evaluate, prepare=take_size)
         outcomes = read_outcomes(folder)
     print_outcomes(outcomes, Console())

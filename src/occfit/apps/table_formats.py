@@ -232,12 +232,26 @@ def csv_text(tables: Sequence[ComparisonTable]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for table in tables:
-        for block in table.blocks:
-            for row, cells in block.rows.items():
-                for metric, cell in cells.items():
-                    head = [table.spec.name, block.test_set, block.pictures, block.visible_share, row, metric]
-                    writer.writerow([_csv(value) for value in [*head, *_csv_numbers(cell)]])
+        writer.writerows([_csv(value) for value in row] for row in cell_rows(table))
     return text.getvalue()
+
+
+def cell_rows(table: ComparisonTable) -> list[list[object]]:
+    """Every cell of a table as a row of `CSV_COLUMNS`; None where there is nothing."""
+    return [
+        [
+            table.spec.name,
+            block.test_set,
+            block.pictures,
+            block.visible_share,
+            row,
+            metric,
+            *_csv_numbers(cell),
+        ]
+        for block in table.blocks
+        for row, cells in block.rows.items()
+        for metric, cell in cells.items()
+    ]
 
 
 def _csv_numbers(cell: Cell) -> list[object]:

@@ -41,9 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder to write to (experiments/results/PRESET)"
     )
+    parser.add_argument(
+        "--wandb", metavar="PROJECT", help="log the tables to Weights & Biases too (WANDB_MODE=offline works)"
+    )
     chosen = parser.parse_args(arguments)
     output = chosen.out or EXPERIMENTS / "results" / chosen.preset
     made = make_tables(chosen.runs, chosen.preset, chosen.seeds, chosen.tables or shipped_tables(), output)
+    if chosen.wandb:
+        log_tables(made, chosen.wandb, output)
     print_tables(made, Console())
     print(f"Markdown, LaTeX, CSV and index.html: {output}")
     return 0
@@ -86,6 +91,27 @@ def make_tables(
     )
     write_text(output / "index.html", page)
     return tables
+
+
+def log_tables(tables: Sequence[ComparisonTable], project: str, folder: Path) -> None:
+    """A run at Weights & Biases with a Table for each table, a line a cell.
+
+    Raises:
+        OccfitError: wandb isn't installed.
+    """
+    try:
+        import wandb
+    except ImportError as error:
+        raise OccfitError("wandb isn't installed", remedy="pip install 'occfit[wandb]'") from error
+    preset = tables[0].preset
+    run = wandb.init(
+        project=project, job_type="tables", group=f"tables {preset}", dir=folder, name=f"tables {preset}"
+    )
+    for table in tables:
+        run.log(
+            {table.spec.name: wandb.Table(columns=list(formats.CSV_COLUMNS), data=formats.cell_rows(table))}
+        )
+    run.finish()
 
 
 def as_html(table: ComparisonTable, runs: str) -> dict[str, Any]:

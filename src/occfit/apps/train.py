@@ -13,7 +13,7 @@ def main(arguments: Sequence[str]) -> int:
     from occfit.training.hydra_app import run_app
     from occfit.training.outcome import read_outcomes, sweep_folder
 
-    with sweep_folder() as folder:
+    with sweep_folder(arguments) as folder:
         code = run_app("train", arguments, train_and_evaluate)
         outcomes = read_outcomes(folder)
     print_outcomes(outcomes, Console())
@@ -28,6 +28,7 @@ def train_and_evaluate(config: dict[str, Any]) -> None:
     from occfit.evaluation.tables import print_scores
     from occfit.training.run_folder import RunFolder
     from occfit.training.stages import train
+    from occfit.training.wandb_log import log_scores
 
     folder, console = RunFolder(Path(config["output"])), Console()
     with folder.claimed(config):
@@ -36,4 +37,5 @@ def train_and_evaluate(config: dict[str, Any]) -> None:
             return
         run = train(config, folder)
         metrics = evaluate_run(folder.checkpoint, folder.path, run.machine.device)
+        log_scores(config, metrics, folder.logs)
     print_scores(metrics, console)

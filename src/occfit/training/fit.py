@@ -34,9 +34,11 @@ from occfit.training.stage_checkpoint import StageCheckpoint
 from occfit.training.stage_keys import WITHOUT_SEGMENTER
 from occfit.training.stage_store import RECORD, StageKey
 from occfit.training.visibility import visibility_of
+from occfit.training.wandb_log import begin_wandb
 
 CHECKPOINT = "stage.ckpt"
 LOGS = "logs"
+WANDB = "lightning.pytorch.loggers.WandbLogger"
 LEARNERS = {"encoder": Phase.RECONSTRUCTION, "segmenter": Phase.SEGMENTATION}
 
 
@@ -207,8 +209,13 @@ def make_trainer(run: Run, key: StageKey, logs: Path) -> Trainer:
 
 
 def make_loggers(config: Mapping[str, Any], logs: Path) -> list[Logger]:
-    """The configured loggers, all of which write into the folder `logs`."""
-    return [instantiate(node, save_dir=logs.parent, name=logs.name) for node in config["logger"].values()]
+    """The configured loggers, all of which write into the folder `logs`, called after the stage."""
+    return [
+        begin_wandb(node, config, logs.parent, logs.name)
+        if node["_target_"] == WANDB
+        else instantiate(node, save_dir=logs.parent, name=logs.name)
+        for node in config["logger"].values()
+    ]
 
 
 def make_callbacks(run: Run, key: StageKey) -> list[Callback]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,17 +48,19 @@ def describe_error(error: BaseException) -> str:
 
 
 @contextmanager
-def sweep_folder() -> Iterator[Path]:
+def sweep_folder(arguments: Sequence[str]) -> Iterator[Path]:
     """Where the runs of a sweep leave their outcomes: in the cache, which all machines of a cluster share.
 
-    It is there as long as the sweep takes. Processes that launchers start find it in the environment.
+    It is there as long as the sweep takes. Processes that launchers start find it in the environment, if the command
+    line's `arguments` ask for a sweep.
     """
     folder = cache_dir() / "sweeps" / uuid.uuid4().hex
-    os.environ[VARIABLE] = str(folder)
+    if {"-m", "--multirun"} & set(arguments):
+        os.environ[VARIABLE] = str(folder)
     try:
         yield folder
     finally:
-        del os.environ[VARIABLE]
+        os.environ.pop(VARIABLE, None)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -14,11 +14,15 @@ from occfit.training.evidence import Evidence
 from occfit.training.module import OccFit
 
 KEY = "val/pictures"
+HISTOGRAM = "val/mask"
+BINS = 20
 GREY = 0.3
 
 
 class ValidationPictures(Callback):
     """Sends the first validation images to TensorBoard and Weights & Biases, whichever of them logs the run.
+
+    Weights & Biases gets a histogram of the mask as well.
 
     Args:
         count: how many images; no more than the first batch has.
@@ -44,6 +48,16 @@ class ValidationPictures(Callback):
                 logger.experiment.add_image(KEY, grid, trainer.global_step, dataformats="HWC")
             elif isinstance(logger, WandbLogger):
                 logger.log_image(KEY, [picture_grid(outputs, self.count)], step=trainer.global_step)
+                log_histogram(logger, outputs, trainer.global_step)
+
+
+def log_histogram(logger: WandbLogger, evidence: Evidence, step: int) -> None:
+    """How many pixels of the first batch's rendered regions have which value of the mask."""
+    import wandb
+
+    values = evidence.visibility[evidence.face_region > 0].float().cpu().numpy()
+    histogram = wandb.Histogram(np_histogram=np.histogram(values, BINS, (0, 1)))
+    logger.log_metrics({HISTOGRAM: histogram}, step=step)  # type: ignore[dict-item]
 
 
 def picture_grid(evidence: Evidence, count: int) -> UInt8[np.ndarray, "rows columns 3"]:
