@@ -1,0 +1,166 @@
+"""What the paper says beyond its tables, looked up in scored runs: extreme light, skin-coloured occluders, limits.
+
+    python -m benchmarks.claims [--runs runs] [--preset laptop] [--seeds 0 1 2]
+
+Trains nothing. Pictures are sorted by the contrast of the light on their visible face and by the kind of their
+occluder; masks are looked at part by part of the face.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from scipy.spatial import KDTree
+
+from occfit.data.store import PreparedStore
+from occfit.data.synthetic import KINDS
+from occfit.evaluation.experiments import Runs, ScoredRun
+from occfit.evaluation.figures import light_contrast
+from occfit.evaluation.regions import draw_regions
+from occfit.evaluation.run import load_run, run_test_sets
+from occfit.face_model.morphable_model import MorphableModel
+from occfit.face_model.regions import REGIONS
+from occfit.rendering.camera import clip_positions
+from occfit.rendering.rasterize import interpolate
+from occfit.rendering.renderer import FaceRenderer
+from occfit.types import Rendering
+
+ROWS = ("deep3d", "egger", "pretrained", "baseline", "neighbour", "perceptual", "proposed")
+WILD = ("unoccluded", "occluded", "overall")
+BROW_REACH = 4.0
+"""Millimetres around the brows' landmarks that count as brow."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    chosen = parser.parse_args(arguments)
+    runs, console = Runs(chosen.runs, chosen.preset), Console()
+    found = {row: runs.seeds(row, chosen.seeds) for row in ROWS}
+    found = {row: by_seed for row, by_seed in found.items() if by_seed}
+    first = next(iter(found["proposed"].values()))
+    stores = run_test_sets(load_run(first.folder / "checkpoints" / "last.ckpt"))
+    console.print(light_table(found, stores))
+    console.print(kind_table(found, stores))
+    folders = [run.folder for run in found["proposed"].values()]
+    console.print(region_table(folders, stores))
+    return 0
+
+
+def column(by_seed: Mapping[int, ScoredRun], test_sets: Sequence[str], metric: str) -> np.ndarray:
+    """Every picture's score, mean over seeds, one test set after the other."""
+    per_seed = []
+    for run in by_seed.values():
+        parts = [run.images(test_set, metric) for test_set in test_sets]
+        per_seed.append(np.concatenate([part for part in parts if part is not None]))
+    return np.mean(per_seed, axis=0)
+
+
+def light_table(found: Mapping[str, Mapping[int, ScoredRun]], stores: Mapping[str, PreparedStore]) -> Table:
+    """F1 by quarters of the light's contrast, on all wild pictures."""
+    contrast = np.concatenate([light_contrast(stores[name]) for name in WILD])
+    quarter = np.searchsorted(np.quantile(contrast, [0.25, 0.5, 0.75]), contrast)
+    table = Table(title=f"F1 by contrast of light, {len(contrast)} wild pictures", title_justify="left")
+    for heading in ("system", "lowest quarter", "second", "third", "highest quarter", "highest - lowest"):
+        table.add_column(heading)
+    for row, by_seed in found.items():
+        values = column(by_seed, WILD, "f1")
+        means = [np.nanmean(values[quarter == part]) for part in range(4)]
+        table.add_row(row, *(f"{mean:.3f}" for mean in means), f"{means[3] - means[0]:+.3f}")
+    return table
+
+
+def kind_table(found: Mapping[str, Mapping[int, ScoredRun]], stores: Mapping[str, PreparedStore]) -> Table:
+    """F1 of the occlusion class by kind of occluder, on all wild pictures; hands have the colour of skin."""
+    parts = [stores[name].column("kind") for name in WILD]
+    kinds = np.concatenate([part for part in parts if part is not None])
+    names = [name for name in KINDS if name != "none" and (kinds == KINDS.index(name)).sum() >= 10]
+    table = Table(title="F1 of what hides the face, by kind, wild pictures", title_justify="left")
+    table.add_column("system")
+    for name in names:
+        table.add_column(f"{name} ({(kinds == KINDS.index(name)).sum()})")
+    for row, by_seed in found.items():
+        values = column(by_seed, WILD, "occlusion_f1")
+        means = [np.nanmean(values[kinds == KINDS.index(name)]) for name in names]
+        table.add_row(row, *(f"{mean:.3f}" for mean in means))
+    return table
+
+
+def region_table(folders: Sequence[Path], stores: Mapping[str, PreparedStore]) -> Table:
+    """What `proposed` gets wrong, part by part: visible pixels called hidden, and hidden ones called visible."""
+    table = Table(title="proposed, errors by part of the face, % of its pixels", title_justify="left")
+    for heading in (
+        "part",
+        "neutral: visible called hidden",
+        "glasses: hidden called visible",
+        "of all hidden there",
+    ):
+        table.add_column(heading)
+    missed = {name: np.zeros((len(REGIONS) + 1, 2)) for name in ("neutral", "glasses")}
+    for folder in folders:
+        system = load_run(folder / "checkpoints" / "last.ckpt").systems["system"]
+        for name in missed:
+            missed[name] += count_errors(system, stores[name], hidden=name == "glasses")
+    total = missed["glasses"][:, 1].sum()
+    for index, part in enumerate((*REGIONS, "brows")):
+        plain, glasses = missed["neutral"][index], missed["glasses"][index]
+        wrong = [f"{100 * a / max(1, b):.1f}" for a, b in (plain, glasses)]
+        table.add_row(part, *wrong, f"{100 * glasses[1] / total:.0f} %")
+    return table
+
+
+@torch.no_grad()
+def count_errors(system, store: PreparedStore, hidden: bool) -> np.ndarray:
+    """Wrong pixels, and all pixels, of one truth (hidden or visible), by part: `REGIONS`, then the brows."""
+    counts = np.zeros((len(REGIONS) + 1, 2))
+    for start in range(0, len(store), 64):
+        batch = store.batch(range(start, min(start + 64, len(store))))
+        found = system(batch)
+        parts = draw_regions(system.renderer, found.rendering)
+        brows = draw_brows(system.renderer, found.rendering)
+        parts = torch.cat([parts & ~brows, brows], dim=1)
+        assert batch.visibility is not None
+        truth, predicted = batch.visibility > 0.5, found.visibility > 0.5
+        concerned = ~truth if hidden else truth
+        wrong = predicted != truth
+        for index in range(parts.shape[1]):
+            part = parts[:, index : index + 1] & concerned
+            counts[index] += [int((part & wrong).sum()), int(part.sum())]
+    return counts
+
+
+def draw_brows(renderer: FaceRenderer, rendering: Rendering) -> torch.Tensor:
+    """Where the brows are rendered."""
+    model, size = renderer.face_model, renderer.camera.size
+    seen = renderer.rasterizer(
+        clip_positions(rendering.vertices, renderer.camera), model.triangles, size, size
+    )
+    marked = brow_vertices(model).float().view(1, -1, 1).expand(len(rendering), -1, -1)
+    return interpolate(marked.contiguous(), model.triangles, seen) > 0.5
+
+
+def brow_vertices(model: MorphableModel) -> torch.Tensor:
+    """The vertices near the line through each brow's five landmarks."""
+    points = model.mean_shape.numpy()
+    marks = points[model.landmark_vertices.numpy()]
+    lines = [
+        start + share * (end - start)
+        for brow in (marks[17:22], marks[22:27])
+        for start, end in pairwise(brow)
+        for share in np.linspace(0, 1, 5)
+    ]
+    distance, _ = KDTree(np.array(lines)).query(points)
+    return torch.from_numpy(distance < BROW_REACH)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
