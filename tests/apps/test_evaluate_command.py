@@ -24,6 +24,21 @@ def test_a_checkpoint_alone_is_scored_on_its_run_s_own_test_sets(checkpoint, tmp
     assert "neutral" in capsys.readouterr().out
 
 
+def test_a_refined_system_is_a_row_of_its_own(checkpoint, tmp_path):
+    command = ["evaluate", f"checkpoint={checkpoint}", "data=synthetic", *SMALL, "data.test=2"]
+    assert main([*command, "refine=true", f"output={tmp_path / 'refined'}"]) == 0
+    assert main([*command, f"output={tmp_path / 'plain'}"]) == 0
+    refined, plain = (
+        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("refined", "plain")
+    )
+    assert refined["system"] == f"{plain['system']}_refined"
+    better = [
+        refined["test_sets"][name]["rmse"]["mean"] < plain["test_sets"][name]["rmse"]["mean"]
+        for name in ("neutral", "unoccluded")
+    ]
+    assert any(better)
+
+
 def test_other_data_can_be_named(checkpoint, tmp_path):
     output = f"output={tmp_path / 'scores'}"
     assert main(["evaluate", f"checkpoint={checkpoint}", "data=synthetic", *SMALL, output]) == 0

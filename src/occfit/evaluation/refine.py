@@ -69,6 +69,17 @@ class Refined:
         return Refined(self.explanation[index], self.improved[index], self.residual[index])
 
 
+@dataclass(frozen=True)
+class RefinedSystem:
+    """A system whose estimate of each picture is refined; it explains batches as the system itself does."""
+
+    system: FaceSystem
+    settings: Refinement = Refinement()
+
+    def __call__(self, batch: FaceBatch) -> Explanation:
+        return refine(self.system, batch, self.system(batch), self.settings).explanation
+
+
 def unrefined(first: Explanation) -> Refined:
     """The estimate as it is."""
     count, device = len(first.params), first.visibility.device

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from occfit.data.store import PreparedStore
+from occfit.errors import OccfitError
 from occfit.evaluation.canonical import write_json, write_text
 from occfit.evaluation.evaluate import evaluate
-from occfit.evaluation.explain import System, build_system
+from occfit.evaluation.explain import Explain, FaceSystem, System, build_system
+from occfit.evaluation.refine import RefinedSystem
 from occfit.evaluation.results import INITIALISATION, SYSTEM, metrics_document, scores_table
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.machine import describe_machine
@@ -35,6 +37,7 @@ def evaluate_run(
     output: Path,
     device: str = "cpu",
     test_sets: Mapping[str, PreparedStore] | None = None,
+    refined: bool = False,
 ) -> dict[str, Any]:
     """Scores a checkpoint and, beside it, the run's initialisation; each test picture once.
 
@@ -47,6 +50,8 @@ def evaluate_run(
         device: to compute on.
         test_sets: by name; by default those of the run's own data. True parameters in them are of the run's
             face model.
+        refined: fit every picture from the system's estimate, as `occfit predict` does; the system is then called
+            NAME_refined.
 
     Returns:
         The content of `metrics.json`.
@@ -57,12 +62,27 @@ def evaluate_run(
     started = time.monotonic()
     trained = load_run(checkpoint, device)
     stores = run_test_sets(trained) if test_sets is None else test_sets
-    scores = evaluate(trained.systems, stores, trained.systems[SYSTEM].renderer, device=device)
-    metrics = metrics_document(scores, trained.config, describe_machine(device))
+    systems, config = dict[str, Explain](trained.systems), dict(trained.config)
+    if refined:
+        systems[SYSTEM] = RefinedSystem(require_encoder(trained.systems[SYSTEM], checkpoint))
+        config["system"] = f"{config['system']}_refined"
+    scores = evaluate(systems, stores, trained.systems[SYSTEM].renderer, device=device)
+    metrics = metrics_document(scores, config, describe_machine(device))
     write_text(output / "scores.csv", scores_table(scores))
     write_json(output / "timing.json", {"scoring": round(time.monotonic() - started, 1)})
     write_json(output / "metrics.json", metrics)
     return metrics
+
+
+def require_encoder(system: System, checkpoint: Path) -> FaceSystem:
+    """The system, if there is an estimate to refine.
+
+    Raises:
+        OccfitError: it fits every picture anyway.
+    """
+    if not isinstance(system, FaceSystem):
+        raise OccfitError("The system has no encoder whose estimate could be refined", checkpoint)
+    return system
 
 
 def load_run(checkpoint: Path, device: str = "cpu") -> Trained:

@@ -129,6 +129,7 @@ class EvaluateConfig:
     checkpoint: str | None
     predictions: str | None
     pictures: str | None
+    refine: bool
     system: str
     preset: str
     seed: int
