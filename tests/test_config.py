@@ -101,6 +101,43 @@ def test_a_pipeline_is_a_short_delta_that_names_its_row(pipeline):
     assert set(yaml.safe_load(text)) <= {"system", "pipeline", "objective", "augmentation", "fitting"}
 
 
+ENCODER = ["pixel", "perceptual", "landmark", "prior"]
+AROUND = ["perceptual_exclusion", "area", "perceptual_inclusion", "binary"]
+ALTERNATION = ["initialise", "warm_up", "alternate"]
+ROWS = {
+    "pretrained": (["initialise"], "hard", ENCODER, ["neighbour", *AROUND]),
+    "baseline": (ALTERNATION, "hard", ENCODER, ["pixel", "area", "binary"]),
+    "neighbour": (ALTERNATION, "hard", ENCODER, ["neighbour", "area", "binary"]),
+    "perceptual": (ALTERNATION, "hard", ENCODER, ["pixel", *AROUND]),
+    "proposed": (ALTERNATION, "hard", ENCODER, ["neighbour", *AROUND]),
+    "mofa": (["reconstruct"], "whole", ["pixel", "landmark", "prior"], None),
+    "supervised_mofa": (["reconstruct"], "labelled", ENCODER, None),
+    "cutmix": (["reconstruct"], "labelled", ENCODER, None),
+    "cutout": (["reconstruct"], "labelled", ENCODER, None),
+    "deep3d": (["reconstruct"], "skin", [*ENCODER, "albedo_variance"], None),
+    "egger": ([], None, None, None),
+    "supervised_segmenter": (ALTERNATION, "hard", ENCODER, ["supervised"]),
+    "guided": (ALTERNATION, "hard", ENCODER, ["neighbour", *AROUND, "supervised"]),
+}
+
+
+def test_every_pipeline_is_a_row():
+    assert set(ROWS) == set(PIPELINES)
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_rows_stages_and_terms_are_exactly_its_own(pipeline):
+    stages, mask, encoder, segmenter = ROWS[pipeline]
+    config = compose(overrides=[f"pipeline={pipeline}"])
+    assert config["pipeline"] == stages
+    for part, terms in (("reconstruction", encoder), ("segmentation", segmenter)):
+        if terms is not None:
+            assert config["objective"][part]["terms"] == terms
+            assert instantiate(config["objective"][part]).terms == tuple(terms)
+    if mask is not None:
+        assert config["objective"]["reconstruction"]["mask"] == mask
+
+
 def test_the_ablations_differ_only_in_their_terms_and_stages():
     base = compose(overrides=["preset=paper", "pipeline=proposed"])
     for pipeline in PIPELINES:

@@ -81,7 +81,8 @@ def evaluate(config: dict[str, Any]) -> None:
         checkpoint = Path(config["checkpoint"])
         if output.resolve() == checkpoint.resolve().parent.parent:
             raise OccfitError("The folder holds the run's own scores", output, "Choose another output=")
-        print_scores(evaluate_run(checkpoint, output, machine.device, stores, config["refine"]), Console())
+        scores = evaluate_run(checkpoint, output, machine.device, stores, config["refine"], progress=True)
+        print_scores(scores, Console())
 
 
 def prepare_test_sets(config: dict[str, Any]) -> dict[str, "PreparedStore"]:

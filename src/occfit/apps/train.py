@@ -36,6 +36,8 @@ def train_and_evaluate(config: dict[str, Any]) -> None:
             console.print(f"The run is finished already: {folder.metrics}", highlight=False, soft_wrap=True)
             return
         run = train(config, folder)
-        metrics = evaluate_run(folder.checkpoint, folder.path, run.machine.device)
+        metrics = evaluate_run(
+            folder.checkpoint, folder.path, run.machine.device, progress=config["trainer"]["progress"]
+        )
         log_scores(config, metrics, folder.logs)
     print_scores(metrics, console)

@@ -13,6 +13,7 @@ from occfit.evaluation.explain import Explain
 from occfit.metrics.collection import FaceScores
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.rendering.renderer import FaceRenderer
+from occfit.training.prepare import progress_bar
 from occfit.types import Explanation, FaceBatch, FaceParams, Mask, Rendering
 
 UNIONS = {"ar_overall": ("neutral", "glasses", "scarf")}
@@ -59,6 +60,7 @@ def evaluate(
     renderer: FaceRenderer | None = None,
     batch_size: int = 32,
     device: str = "cpu",
+    progress: bool = False,
 ) -> dict[str, Scores]:
     """Scores systems on test sets, each picture once.
 
@@ -71,6 +73,7 @@ def evaluate(
         renderer: draws the true parameters, where a test set has them, for the scores of the geometry.
         batch_size: pictures that are explained at once; changes no score by more than rounding.
         device: of the systems and the renderer.
+        progress: show a live bar.
 
     Returns:
         Name of the system (and `all_visible`) -> test set -> scores.
@@ -78,17 +81,20 @@ def evaluate(
     first = next(iter(systems))
     names = [*systems, ALL_VISIBLE]
     scores: dict[str, dict[str, SetScores]] = {name: {} for name in names}
-    for test_set, store in test_sets.items():
-        meters = {name: Meter() for name in names}
-        for batch in batches(store, batch_size):
-            truth = draw_truth(batch.to(device), renderer)
-            for name, explain in systems.items():
-                explanation = explain(batch.to(device)).to("cpu")
-                meters[name].update(batch, explanation, truth)
-                if name == first:
-                    meters[ALL_VISIBLE].update(batch, all_visible(explanation), truth)
-        for name, meter in meters.items():
-            scores[name][test_set] = meter.compute()
+    with progress_bar(disable=not progress) as bar:
+        task = bar.add_task("scoring", total=sum(len(store) for store in test_sets.values()))
+        for test_set, store in test_sets.items():
+            meters = {name: Meter() for name in names}
+            for batch in batches(store, batch_size):
+                truth = draw_truth(batch.to(device), renderer)
+                for name, explain in systems.items():
+                    explanation = explain(batch.to(device)).to("cpu")
+                    meters[name].update(batch, explanation, truth)
+                    if name == first:
+                        meters[ALL_VISIBLE].update(batch, all_visible(explanation), truth)
+                bar.advance(task, len(batch))
+            for name, meter in meters.items():
+                scores[name][test_set] = meter.compute()
     return {name: in_order(with_unions(sets)) for name, sets in scores.items()}
 
 

@@ -38,6 +38,7 @@ def evaluate_run(
     device: str = "cpu",
     test_sets: Mapping[str, PreparedStore] | None = None,
     refined: bool = False,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Scores a checkpoint and, beside it, the run's initialisation; each test picture once.
 
@@ -52,6 +53,7 @@ def evaluate_run(
             face model.
         refined: fit every picture from the system's estimate, as `occfit predict` does; the system is then called
             NAME_refined.
+        progress: show a live bar.
 
     Returns:
         The content of `metrics.json`.
@@ -66,7 +68,7 @@ def evaluate_run(
     if refined:
         systems[SYSTEM] = RefinedSystem(require_encoder(trained.systems[SYSTEM], checkpoint))
         config["system"] = f"{config['system']}_refined"
-    scores = evaluate(systems, stores, trained.systems[SYSTEM].renderer, device=device)
+    scores = evaluate(systems, stores, trained.systems[SYSTEM].renderer, device=device, progress=progress)
     metrics = metrics_document(scores, config, describe_machine(device))
     write_text(output / "scores.csv", scores_table(scores))
     write_json(output / "timing.json", {"scoring": round(time.monotonic() - started, 1)})

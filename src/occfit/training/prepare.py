@@ -146,11 +146,13 @@ def identity_images(store: PreparedStore, renderer: FaceRenderer) -> IdentityIma
     )
 
 
-def progress_bar() -> Progress:
+def progress_bar(disable: bool = False) -> Progress:
+    """A bar on stderr, with what is done, of how much, and how long the rest will take."""
     return Progress(
         TextColumn("{task.description:<12}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        disable=disable,
     )
