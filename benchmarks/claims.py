@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from rich.console import Console
@@ -32,6 +33,10 @@ from occfit.types import Rendering
 
 ROWS = ("deep3d", "egger", "pretrained", "baseline", "neighbour", "perceptual", "proposed")
 WILD = ("unoccluded", "occluded", "overall")
+ABLATIONS = ("baseline", "neighbour", "perceptual", "proposed")
+EDGE = 1.5
+"""Pixels; nearer to a pixel of the other kind than this is at the edge."""
+
 BROW_REACH = 4.0
 """Millimetres around the brows' landmarks that count as brow."""
 
@@ -53,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(kind_table(found, stores))
     folders = [run.folder for run in found["proposed"].values()]
     console.print(region_table(folders, stores))
+    for test_set in ("glasses", "scarf"):
+        console.print(
+            edge_table({row: found[row] for row in ABLATIONS if row in found}, test_set, stores[test_set])
+        )
     return 0
 
 
@@ -116,6 +125,42 @@ def region_table(folders: Sequence[Path], stores: Mapping[str, PreparedStore]) -
         wrong = [f"{100 * a / max(1, b):.1f}" for a, b in (plain, glasses)]
         table.add_row(part, *wrong, f"{100 * glasses[1] / total:.0f} %")
     return table
+
+
+def edge_table(found: Mapping[str, Mapping[int, ScoredRun]], test_set: str, store: PreparedStore) -> Table:
+    """Wrong pixels of each truth, next to the occluder's edge and farther from it, as a share of those pixels."""
+    table = Table(title=f"{test_set}: wrong pixels, % of their kind, mean over seeds", title_justify="left")
+    heads = [f"{kind}, {place}" for kind in ("hidden", "visible") for place in ("at the edge", "farther")]
+    for heading in ("system", *heads):
+        table.add_column(heading)
+    for row, by_seed in found.items():
+        shares = []
+        for run in by_seed.values():
+            system = load_run(run.folder / "checkpoints" / "last.ckpt").systems["system"]
+            wrong, every = count_by_edge(system, store)
+            shares.append(100 * wrong / np.maximum(every, 1))
+        table.add_row(row, *(f"{share:.1f}" for share in np.mean(shares, axis=0)))
+    return table
+
+
+@torch.no_grad()
+def count_by_edge(system, store: PreparedStore) -> tuple[np.ndarray, np.ndarray]:
+    """Wrong and all pixels of the rendered regions: hidden at the edge, hidden farther, visible at it, farther."""
+    wrong, every = np.zeros(4), np.zeros(4)
+    for start in range(0, len(store), 64):
+        batch = store.batch(range(start, min(start + 64, len(store))))
+        found = system(batch)
+        assert batch.visibility is not None
+        for one in range(len(batch)):
+            region = found.rendering.face_region[one, 0].numpy() > 0.5
+            truth = batch.visibility[one, 0].numpy() > 0.5
+            error = (found.visibility[one, 0].numpy() > 0.5) != truth
+            for index, kind in enumerate((region & ~truth, region & truth)):
+                depth = cv2.distanceTransform((~(region & ~kind)).astype(np.uint8), cv2.DIST_L2, 3)
+                for place, chosen in enumerate((kind & (depth <= EDGE), kind & (depth > EDGE))):
+                    every[2 * index + place] += chosen.sum()
+                    wrong[2 * index + place] += (chosen & error).sum()
+    return wrong, every
 
 
 @torch.no_grad()
