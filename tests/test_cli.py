@@ -121,7 +121,7 @@ def test_a_mistake_is_one_line(tmp_path, override, parts):
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        (None, "'checkpoint' has no default"),
+        (None, "Nothing to score"),
         ("checkpoint=3", "There is no checkpoint"),
         ("checkpoint=/dev/null", "can't be read"),
     ],

@@ -83,6 +83,8 @@ def test_every_logger_can_be_made(tmp_path, name):
     loggers = make_loggers(config, tmp_path / "alternate")
     assert any(isinstance(logger, CSVLog) for logger in loggers)
     assert len(loggers) == 1 + (name != "csv")
+    if name == "wandb":
+        loggers[-1].experiment.finish()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -205,9 +205,11 @@ def test_recognition_is_made_on_the_cpu_whatever_the_rasterizer_needs(whole_run,
 
 
 @pytest.mark.slow
-def test_each_stage_is_a_run_of_its_own_at_weights_and_biases(whole_run, empty_store, tmp_path):
+def test_each_stage_and_the_scores_are_runs_of_their_own_at_weights_and_biases(
+    whole_run, empty_store, tmp_path
+):
     train_and_evaluate(tiny(tmp_path / "run", "logger=wandb"))
-    assert len(list((tmp_path / "run" / "logs" / "wandb").glob("offline-run-*"))) == len(STAGES)
+    assert len(list((tmp_path / "run" / "logs" / "wandb").glob("offline-run-*"))) == len(STAGES) + 1
 
 
 class StopAt(Callback):

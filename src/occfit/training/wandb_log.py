@@ -34,6 +34,10 @@ def begin_wandb(node: Mapping[str, Any], config: Mapping[str, Any], logs: Path, 
     }
     if sweep := os.environ.get(VARIABLE):
         names["group"] = f"sweep {Path(sweep).name[:8]}"
+    import wandb
+
+    if wandb.run is not None:  # of a stage that failed before
+        wandb.finish()
     logger: WandbLogger = instantiate(node, **names)
     try:
         logger.experiment  # noqa: B018
