@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Callback
+from tiny_run import TINY
 
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
@@ -32,23 +33,6 @@ from occfit.training.visibility import fit_skin_colour
 
 pytestmark = pytest.mark.unit
 
-TINY = [
-    "preset=smoke",
-    "data.train=16",
-    "data.validation=4",
-    "data.test=4",
-    "recognition.people=4",
-    "recognition.unseen=20",
-    "recognition.steps=2",
-    "stages.initialise={steps: 3, batch: 2}",
-    "stages.warm_up={steps: 2, batch: 2}",
-    "stages.alternate={steps: 6, batch: 2}",
-    "stages.reconstruct={steps: 3, batch: 2}",
-    "optimizer.alternate.schedule={period: 4, segmentation_steps: 2}",
-    "trainer.threads=1",
-    "trainer.precision=32-true",
-    "trainer.progress=false",
-]
 STAGES = ("initialise", "warm_up", "alternate")
 CPU = Machine("cpu", "32-true", 1)
 

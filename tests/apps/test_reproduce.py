@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from tiny_run import SETTINGS
 
 from occfit.apps import train
 from occfit.apps.reproduce import main
@@ -14,22 +15,6 @@ from occfit.evaluation.figures import GAP, TILE
 from occfit.training.stage_checkpoint import StoppedError
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
-
-TINY = [
-    "data.train=16",
-    "data.validation=4",
-    "data.test=4",
-    "recognition.people=4",
-    "recognition.unseen=20",
-    "recognition.steps=2",
-    "stages.initialise={steps: 3, batch: 2}",
-    "stages.warm_up={steps: 2, batch: 2}",
-    "stages.alternate={steps: 6, batch: 2}",
-    "stages.reconstruct={steps: 3, batch: 2}",
-    "trainer.threads=1",
-    "trainer.precision=32-true",
-    "trainer.progress=false",
-]
 
 
 @pytest.fixture
@@ -60,7 +45,7 @@ def reproduce(spec: Path) -> int:
     folder = spec.parent
     options = ["--preset", "smoke", "--seeds", "0", "--tables", str(spec)]
     options += ["--figures", str(folder / "figures.yaml")]
-    return main([*options, "--runs", str(folder / "runs"), "--out", str(folder / "out"), *TINY])
+    return main([*options, "--runs", str(folder / "runs"), "--out", str(folder / "out"), *SETTINGS])
 
 
 def test_it_trains_scores_compares_and_then_does_nothing(spec, monkeypatch, capsys):

@@ -4,29 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_run import TINY
 
 from occfit.apps.sweep import gain
 from occfit.apps.train import main
 from occfit.training.config import conf_dir
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
-
-TINY = [
-    "preset=smoke",
-    "data.train=16",
-    "data.validation=4",
-    "data.test=4",
-    "recognition.people=4",
-    "recognition.unseen=20",
-    "recognition.steps=2",
-    "stages.initialise={steps: 3, batch: 2}",
-    "stages.warm_up={steps: 2, batch: 2}",
-    "stages.alternate={steps: 6, batch: 2}",
-    "stages.reconstruct={steps: 3, batch: 2}",
-    "trainer.threads=1",
-    "trainer.precision=32-true",
-    "trainer.progress=false",
-]
 
 
 def test_one_failed_run_doesnt_end_a_sweep(tmp_path, capsys):

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_run import TINY
 from wandb_files import read_runs
 
 from occfit.apps.train import main
@@ -16,25 +17,6 @@ from occfit.training.wandb_log import begin_wandb
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 pytest.importorskip("wandb")
 
-TINY = [
-    "preset=smoke",
-    "data.train=16",
-    "data.validation=4",
-    "data.test=4",
-    "recognition.people=4",
-    "recognition.unseen=20",
-    "recognition.steps=2",
-    "stages.initialise={steps: 3, batch: 2}",
-    "stages.warm_up={steps: 2, batch: 2}",
-    "stages.alternate={steps: 6, batch: 2}",
-    "stages.reconstruct={steps: 3, batch: 2}",
-    "optimizer.alternate.schedule={period: 4, segmentation_steps: 2}",
-    "trainer.validate_every=2",
-    "trainer.threads=1",
-    "trainer.precision=32-true",
-    "trainer.progress=false",
-]
-
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
@@ -44,7 +26,17 @@ def runs(tmp_path_factory):
         patch.setenv("WANDB_MODE", "offline")
         patch.setenv("OCCFIT_CACHE", str(folder / "cache"))
         assert (
-            main([*TINY, "logger=wandb", "-m", "pipeline=proposed,mofa", f"output={folder / 'sweep'}"]) == 0
+            main(
+                [
+                    *TINY,
+                    "trainer.validate_every=2",
+                    "logger=wandb",
+                    "-m",
+                    "pipeline=proposed,mofa",
+                    f"output={folder / 'sweep'}",
+                ]
+            )
+            == 0
         )
     found = read_runs(folder / "sweep")
     return {(run.config["system"], run.job_type): run for run in found}
