@@ -21,7 +21,7 @@ class Others:
     def __len__(self) -> int:
         return 5
 
-    def arrays(self, indices):
+    def arrays(self, indices, fields):
         return {"image": np.full((len(indices), SIZE, SIZE, 3), 250, np.uint8)}
 
 

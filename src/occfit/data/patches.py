@@ -21,7 +21,7 @@ class Images(Protocol):
 
     def __len__(self) -> int: ...
 
-    def arrays(self, indices: Sequence[int]) -> Arrays: ...
+    def arrays(self, indices: Sequence[int], fields: Sequence[str]) -> Arrays: ...
 
 
 @runtime_checkable
@@ -112,7 +112,7 @@ class CutMix:
                 partners.append(partner)
         if not places:
             return
-        pictures = others.arrays(partners)["image"]
+        pictures = others.arrays(partners, ("image",))["image"]
         for (position, rows, columns), picture in zip(places, pictures, strict=True):
             arrays["image"][position, rows, columns] = picture[rows, columns]
             if "visibility" in arrays:
