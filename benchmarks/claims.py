@@ -26,8 +26,6 @@ from occfit.evaluation.regions import draw_regions
 from occfit.evaluation.run import load_run, run_test_sets
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.face_model.regions import REGIONS
-from occfit.rendering.camera import clip_positions
-from occfit.rendering.rasterize import interpolate
 from occfit.rendering.renderer import FaceRenderer
 from occfit.types import Rendering
 
@@ -185,12 +183,8 @@ def count_errors(system, store: PreparedStore, hidden: bool) -> np.ndarray:
 
 def draw_brows(renderer: FaceRenderer, rendering: Rendering) -> torch.Tensor:
     """Where the brows are rendered."""
-    model, size = renderer.face_model, renderer.camera.size
-    seen = renderer.rasterizer(
-        clip_positions(rendering.vertices, renderer.camera), model.triangles, size, size
-    )
-    marked = brow_vertices(model).float().view(1, -1, 1).expand(len(rendering), -1, -1)
-    return interpolate(marked.contiguous(), model.triangles, seen) > 0.5
+    marked = brow_vertices(renderer.face_model).float().view(1, -1, 1)
+    return renderer.draw(rendering.vertices, marked) > 0.5
 
 
 def brow_vertices(model: MorphableModel) -> torch.Tensor:

@@ -51,6 +51,19 @@ def test_region_has_the_faces_size(renderer):
     assert region.any(1).sum().item() == pytest.approx(200 * pixels_per_mm, abs=2)
 
 
+def test_values_of_vertices_are_drawn_where_the_picture_shows_them(renderer, generator, model):
+    rendering = renderer(random_params(generator))
+    ones = torch.ones(1, len(model.mean_shape), 1)
+    assert torch.equal(renderer.draw(rendering.vertices, ones).round(decimals=5), rendering.face_region)
+    across = renderer.draw(
+        rendering.vertices, rendering.vertices[..., :1] / rendering.vertices[..., 2:].abs()
+    )
+    inside = rendering.face_region[0, 0] > 0
+    columns = torch.arange(48.0).expand(48, 48)
+    place = torch.corrcoef(torch.stack([across[0, 0][inside], columns[inside]]))
+    assert place[0, 1] > 0.999
+
+
 def test_landmarks_are_the_projected_vertices(renderer, generator):
     rendering = renderer(random_params(generator))
     points = project(rendering.vertices, renderer.camera)

@@ -11,8 +11,6 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from occfit.face_model.regions import lower_face_vertices
-from occfit.rendering.camera import clip_positions
-from occfit.rendering.rasterize import interpolate
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.losses import neighbour_residual
 from occfit.types import Image, Mask, Rendering
@@ -109,8 +107,5 @@ def smooth(
 
 def draw_lower_face(renderer: FaceRenderer, rendering: Rendering) -> Mask:
     """1 where a beard can grow: below the nose, but for the mouth."""
-    model, size = renderer.face_model, renderer.camera.size
-    positions = clip_positions(rendering.vertices, renderer.camera)
-    seen = renderer.rasterizer(positions, model.triangles, size, size)
-    marked = lower_face_vertices(model).to(rendering.vertices).view(1, -1, 1).expand(len(rendering), -1, -1)
-    return (interpolate(marked.contiguous(), model.triangles, seen) > 0.5).float()
+    marked = lower_face_vertices(renderer.face_model).float().view(1, -1, 1)
+    return (renderer.draw(rendering.vertices, marked) > 0.5).float()

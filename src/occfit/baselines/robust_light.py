@@ -11,14 +11,12 @@ from jaxtyping import Float, Int
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from occfit.rendering.camera import clip_positions
 from occfit.rendering.illumination import (
     LAMBERT_FACTORS,
     STANDARD_AMBIENT,
     light_coefficients,
     spherical_harmonics,
 )
-from occfit.rendering.rasterize import interpolate
 from occfit.rendering.renderer import FaceRenderer
 from occfit.training.build import derive_seed
 from occfit.types import FaceBatch, FaceParams, Image, Mask
@@ -78,14 +76,10 @@ class RobustLight:
 
 def light_design(renderer: FaceRenderer, params: FaceParams) -> tuple[Design, Mask]:
     """The rendering as a linear function of the light, and the rendered region."""
-    model, camera = renderer.face_model, renderer.camera
     rendering = renderer(params)
-    seen = renderer.rasterizer(
-        clip_positions(rendering.vertices, camera), model.triangles, camera.size, camera.size
-    )
     harmonics = spherical_harmonics(rendering.normals) * rendering.normals.new_tensor(LAMBERT_FACTORS)
-    units = model.albedo(params.albedo).unsqueeze(-1) * harmonics.unsqueeze(2)
-    pictures = interpolate(units.flatten(2).contiguous(), model.triangles, seen)
+    units = renderer.face_model.albedo(params.albedo).unsqueeze(-1) * harmonics.unsqueeze(2)
+    pictures = renderer.draw(rendering.vertices, units.flatten(2))
     return pictures.unflatten(1, (3, 9)), rendering.face_region
 
 

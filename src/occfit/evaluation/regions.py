@@ -5,21 +5,14 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from occfit.face_model.regions import REGIONS, face_regions
-from occfit.rendering.camera import clip_positions
-from occfit.rendering.rasterize import interpolate
 from occfit.rendering.renderer import FaceRenderer
 from occfit.types import Rendering
 
 
 def draw_regions(renderer: FaceRenderer, rendering: Rendering) -> Bool[Tensor, "b r h w"]:
     """Where each of `REGIONS` is seen in a rendering, were nothing before it."""
-    model, size = renderer.face_model, renderer.camera.size
-    seen = renderer.rasterizer(
-        clip_positions(rendering.vertices, renderer.camera), model.triangles, size, size
-    )
-    labels = face_regions(model).T.to(rendering.vertices)
-    shares = interpolate(labels.expand(len(rendering.vertices), -1, -1).contiguous(), model.triangles, seen)
-    return shares > 0.5
+    labels = face_regions(renderer.face_model).T.unsqueeze(0)
+    return renderer.draw(rendering.vertices, labels.float()) > 0.5
 
 
 def visible_fractions(visible: Bool[Tensor, "1 1 h w"], regions: Bool[Tensor, "1 r h w"]) -> dict[str, float]:

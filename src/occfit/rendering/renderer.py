@@ -1,13 +1,14 @@
 """From the parameters of a face to its picture."""
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.rendering.camera import Camera, clip_positions, project, to_camera
 from occfit.rendering.illumination import shade
 from occfit.rendering.normals import vertex_normals
-from occfit.rendering.rasterize import Rasterizer, interpolate
+from occfit.rendering.rasterize import Fragments, Rasterizer, interpolate
 from occfit.types import FaceParams, Rendering
 
 
@@ -34,7 +35,23 @@ class FaceRenderer(nn.Module):
         vertices = to_camera(model.vertices(params.shape, params.expression), params.pose)
         normals = vertex_normals(vertices, model.triangles)
         colours = shade(model.albedo(params.albedo), normals, params.illumination)
-        seen = self.rasterizer(clip_positions(vertices, camera), model.triangles, camera.size, camera.size)
+        seen = self._rasterize(vertices)
         image = interpolate(colours, model.triangles, seen)
         landmarks = project(vertices[:, model.landmark_vertices], camera)
         return Rendering(image, seen.covered, landmarks, vertices, normals)
+
+    def _rasterize(self, vertices: Float[Tensor, "b n 3"]) -> Fragments:
+        positions, size = clip_positions(vertices, self.camera), self.camera.size
+        return self.rasterizer(positions, self.face_model.triangles, size, size)
+
+    def draw(
+        self, vertices: Float[Tensor, "b n 3"], values: Float[Tensor, "#b n c"]
+    ) -> Float[Tensor, "b c h w"]:
+        """Anything that vertices have, such as a mark, as it is seen in their picture; 0 around the face.
+
+        Args:
+            vertices: as `Rendering.vertices`.
+            values: of every face, or of one for all of them.
+        """
+        values = values.to(vertices).expand(len(vertices), -1, -1).contiguous()
+        return interpolate(values, self.face_model.triangles, self._rasterize(vertices))
