@@ -6,6 +6,8 @@ something else, as the current rendering, colour histograms and its neighbours s
 gradient under these labels. The published method samples parameters where this one descends.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -16,8 +18,9 @@ from occfit.baselines.robust_light import RobustLight
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.rendering.camera import project, to_camera
 from occfit.rendering.renderer import FaceRenderer
+from occfit.training.descent import ParameterDescent
 from occfit.training.losses import PerImage, landmark_loss, masked_loss, pixel_residual, prior_loss
-from occfit.types import PARAMETER_SIZES, Explanation, FaceBatch, FaceParams, Landmarks, Mask, Rendering
+from occfit.types import PARAMETER_SIZES, Explanation, FaceBatch, FaceParams, Landmarks, Mask
 
 PARTS = tuple(PARAMETER_SIZES)
 ROTATION, TRANSLATION_XY, TRANSLATION_Z = 0.1, 5.0, 30.0
@@ -64,15 +67,12 @@ class EMFitting(nn.Module):
     def forward(self, batch: FaceBatch) -> Explanation:
         """Parameters, rendering, and the probability that a pixel is face or beard."""
         params, labels = self.begin(batch)
-        start = params.to_vector()
-        offset = torch.zeros_like(start, requires_grad=True)
-        optimizer = torch.optim.Adam([offset], lr=self.learning_rate)
-        for round_ in range(self.rounds):
-            for step in range(self.steps):
-                done = (round_ * self.steps + step) / (self.rounds * self.steps)
-                optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - done)
-                self.move(batch, start, offset, optimizer, labels[:, FACE : FACE + 1])
-            params = FaceParams.from_vector((start + offset * units(start)).detach())
+        descent = ParameterDescent(params, units(batch.image), self.learning_rate, self.rounds * self.steps)
+        for _ in range(self.rounds):
+            face = labels[:, FACE : FACE + 1]
+            for _ in range(self.steps):
+                descent.step(partial(self.loss, batch, face))
+            params = descent.params
             rendering = self.renderer(params)
             labels = self.labels(batch.image, rendering, draw_lower_face(self.renderer, rendering), labels)
         visible = labels[:, FACE : FACE + 1] + labels[:, BEARD : BEARD + 1]
@@ -89,51 +89,35 @@ class EMFitting(nn.Module):
 
     def fit_landmarks(self, batch: FaceBatch) -> FaceParams:
         """Adam on pose, shape and expression, with nothing drawn."""
-        start = FaceParams.zeros(len(batch), device=batch.image.device).to_vector()
-        offset = torch.zeros_like(start, requires_grad=True)
-        optimizer = torch.optim.Adam([offset], lr=self.learning_rate)
-        for step in range(self.landmark_steps):
-            optimizer.param_groups[0]["lr"] = self.learning_rate * (1 - step / self.landmark_steps)
-            with torch.enable_grad():
-                params = FaceParams.from_vector(start + offset * units(start))
-                found = self.project_landmarks(params)
-                loss = self.landmark * landmark_loss(found, batch.landmarks, self.renderer.camera.size)
-                loss = loss + self.prior * prior_loss(params, divisor=257)
-                (offset.grad,) = torch.autograd.grad(loss.sum(), offset)
-            optimizer.step()
-        return FaceParams.from_vector((start + offset * units(start)).detach())
+        start = FaceParams.zeros(len(batch), device=batch.image.device)
+        descent = ParameterDescent(start, units(batch.image), self.learning_rate, self.landmark_steps)
+        for _ in range(self.landmark_steps):
+            descent.step(partial(self.landmark_loss, batch))
+        return descent.params
+
+    def landmark_loss(self, batch: FaceBatch, params: FaceParams) -> PerImage:
+        """Landmarks; prior."""
+        found = self.project_landmarks(params)
+        distance = landmark_loss(found, batch.landmarks, self.renderer.camera.size)
+        return self.landmark * distance + self.prior * prior_loss(params, divisor=257)
 
     def project_landmarks(self, params: FaceParams) -> Landmarks:
         model = landmarks_only(self.renderer.face_model)
         vertices = model.vertices(params.shape, params.expression)
         return project(to_camera(vertices, params.pose), self.renderer.camera)
 
-    def move(
-        self,
-        batch: FaceBatch,
-        start: Float[Tensor, "b 257"],
-        offset: Float[Tensor, "b 257"],
-        optimizer: torch.optim.Optimizer,
-        face: Mask,
-    ) -> None:
-        """One step of maximisation, under the probability that a pixel is `face`."""
-        with torch.enable_grad():
-            params = FaceParams.from_vector(start + offset * units(start))
-            loss = self.loss(batch, params, self.renderer(params), face)
-            (gradient,) = torch.autograd.grad(loss.sum(), offset)
-        offset.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
-        optimizer.step()
-
-    def loss(self, batch: FaceBatch, params: FaceParams, rendering: Rendering, face: Mask) -> PerImage:
-        """Minus the log-likelihood of the face's pixels, a mean; landmarks; prior."""
+    def loss(self, batch: FaceBatch, face: Mask, params: FaceParams) -> PerImage:
+        """Minus the log-likelihood of the face's pixels, a mean, under the probability that each is `face`; landmarks;
+        prior."""
+        rendering = self.renderer(params)
         residual = pixel_residual(batch.image, rendering.image) / (2 * self.labels.sigma**2)
         pixel = masked_loss(residual, rendering.face_region, face, 1, "visible_face")
         landmark = landmark_loss(rendering.landmarks, batch.landmarks, batch.image.shape[-1])
         return pixel + self.landmark * landmark + self.prior * prior_loss(params, divisor=257)
 
 
-def units(like: Float[Tensor, "b 257"]) -> Float[Tensor, " 257"]:
-    """How far each parameter moves in a step of length 1."""
+def units(like: Tensor) -> Float[Tensor, " 257"]:
+    """How far each parameter moves in a step of length 1, of the type and on the device of `like`."""
     sizes = {name: [1.0] * size for name, size in PARAMETER_SIZES.items()}
     sizes["pose"] = [*3 * (ROTATION,), *2 * (TRANSLATION_XY,), TRANSLATION_Z]
     return like.new_tensor([value for name in PARTS for value in sizes[name]])

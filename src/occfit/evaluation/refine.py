@@ -17,6 +17,7 @@ from torch import Tensor
 from occfit.evaluation.explain import FaceSystem
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.rendering.renderer import FaceRenderer
+from occfit.training.descent import ParameterDescent
 from occfit.training.losses import PerImage, landmark_loss, masked_loss, pixel_residual, prior_loss
 from occfit.types import Explanation, FaceBatch, FaceParams, Mask, Rendering
 
@@ -133,20 +134,11 @@ def move(
     Args:
         unit: how far a parameter moves in a step of length 1.
     """
-    origin = start.params.to_vector()
-    offset = torch.zeros_like(origin, requires_grad=True)
     visible = hard(F.interpolate(start.visibility, batch.image.shape[-2:], mode="bilinear"))
-    optimizer = torch.optim.Adam([offset], lr=settings.learning_rate)
-    for step in range(settings.steps):
-        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
-        with torch.enable_grad():
-            params = FaceParams.from_vector(origin + offset * unit)
-            rendering = renderer(params)
-            loss = refinement_loss(batch, params, rendering, visible, settings).sum()
-            (gradient,) = torch.autograd.grad(loss, offset)
-        offset.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
-        optimizer.step()
-    return FaceParams.from_vector((origin + offset * unit).detach())
+    descent = ParameterDescent(start.params, unit, settings.learning_rate, settings.steps)
+    for _ in range(settings.steps):
+        descent.step(lambda params: refinement_loss(batch, params, renderer(params), visible, settings))
+    return descent.params
 
 
 def refinement_loss(
