@@ -1,6 +1,7 @@
 """`occfit reproduce`: trains what is missing, does nothing twice, and outlives a failed run."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,11 @@ def test_it_trains_scores_compares_and_then_does_nothing(spec, monkeypatch, caps
         raise AssertionError("a finished run is trained again")
 
     monkeypatch.setattr(train, "train_and_evaluate", train_again)
+    assert reproduce(spec) == 0
+    assert contents(out) == before
+    figure = out / "figures" / "figure1.jpg"
+    figure.write_bytes(b"of other runs")
+    os.utime(figure, (0, 0))
     assert reproduce(spec) == 0
     assert contents(out) == before
 

@@ -10,7 +10,7 @@ from occfit.apps.figures import make_figures
 from occfit.apps.sweep import print_outcomes
 from occfit.apps.tables import EXPERIMENTS, make_tables, print_tables, shipped_tables
 from occfit.evaluation.experiments import COMMON, TableSpec, read_spec
-from occfit.evaluation.figures import read_figures
+from occfit.evaluation.figures import FigureSpec, read_figures
 from occfit.training.outcome import Outcome, describe_error
 
 
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     output = chosen.out or EXPERIMENTS / "results" / chosen.preset
     tables = make_tables(chosen.runs, chosen.preset, chosen.seeds, paths, output)
     seed, folder = chosen.seeds[0], output / "figures"
-    if not all((folder / f"{figure.name}.jpg").exists() for figure in figures):
-        make_figures(figures, chosen.runs, chosen.preset, seed, folder, console)
+    if old := outdated(figures, chosen.runs, chosen.preset, seed, folder):
+        make_figures(old, chosen.runs, chosen.preset, seed, folder, console)
     print_tables(tables, console)
     where = f"Markdown, LaTeX, CSV, index.html and figures: {output}\n"
     console.print(where, highlight=False, markup=False, soft_wrap=True)
@@ -90,6 +90,20 @@ def run_one(row: str, preset: str, seed: int, runs: Path, overrides: Sequence[st
     except Exception as error:
         return Outcome(str(folder), name, describe_error(error))
     return Outcome(str(folder), name)
+
+
+def outdated(
+    figures: Sequence[FigureSpec], runs: Path, preset: str, seed: int, folder: Path
+) -> list[FigureSpec]:
+    """Those that aren't there, or are older than the scores of a run that they show."""
+    old = []
+    for figure in figures:
+        scores = [runs / f"{row}-{preset}-{seed}" / "metrics.json" for row in figure.rows]
+        newest = max((path.stat().st_mtime for path in scores if path.exists()), default=0.0)
+        picture = folder / f"{figure.name}.jpg"
+        if not picture.exists() or picture.stat().st_mtime < newest:
+            old.append(figure)
+    return old
 
 
 def compare_one(spec: TableSpec, preset: str, seed: int, runs: Path) -> list[Outcome]:
