@@ -41,6 +41,20 @@ def best_match(
     )
 
 
+def best_between(
+    image: np.ndarray, rendered: np.ndarray, region: np.ndarray, y: int, x: int, reach: float
+) -> float:
+    """The same with half pixels: means of the two or four around them, all of which have to be rendered."""
+    found = []
+    for m, n in itertools.product(np.arange(0, SIZE - 0.5, 0.5), repeat=2):
+        rows, columns = ({math.floor(at), math.ceil(at)} for at in (m, n))
+        around = list(itertools.product(rows, columns))
+        if abs(m - y) <= reach and abs(n - x) <= reach and all(region[0, i, j] for i, j in around):
+            mean = np.mean([rendered[:, i, j] for i, j in around], axis=0)
+            found.append(float(((image[:, y, x] - mean) ** 2).sum()))
+    return min(found)
+
+
 @pytest.mark.parametrize("power", [1, 2])
 def test_pixel_loss_is_equation_5(pictures, power):
     image, rendered, region, mask = (p.numpy() for p in pictures)
@@ -63,6 +77,18 @@ def test_neighbour_loss_is_equation_1(pictures, window):
             if region[b, 0, y, x]
         )
         assert value == pytest.approx(total / region[b].sum())
+
+
+@pytest.mark.parametrize("window", [2, 4])
+def test_an_even_window_is_searched_at_half_pixels(pictures, window):
+    image, rendered, region, _ = (p.numpy() for p in pictures)
+    found = losses.neighbour_residual(*pictures[:3], window=window).numpy()
+    for b in range(2):
+        for y, x in pixels():
+            expected = 0.0
+            if region[b, 0, y, x]:
+                expected = best_between(image[b], rendered[b], region[b], y, x, (window - 1) / 2)
+            assert found[b, 0, y, x] == pytest.approx(expected)
 
 
 def test_neighbour_of_window_1_is_the_pixel(pictures):
@@ -269,7 +295,7 @@ def test_neighbour_residual_needs_little_memory():
 
     image = torch.rand(1, 3, 224, 224)
     with Watch():
-        losses.neighbour_residual(image, image.flip(-1), torch.ones(1, 1, 224, 224))
+        losses.neighbour_residual(image, image.flip(-1), torch.ones(1, 1, 224, 224), window=5)
     assert max(sizes) == 3 * 224 * 224
 
 

@@ -12,6 +12,8 @@ What the paper leaves open is an argument here:
 """
 
 import math
+from collections.abc import Sequence
+from itertools import product
 from typing import Literal
 
 import torch
@@ -51,36 +53,48 @@ def neighbour_residual(
     differentiated, so memory doesn't grow with the window. Of equals the first in reading order wins.
 
     Args:
-        window: the side of the window in pixels, odd.
+        window: the side of the window in pixels. An even one reaches half a pixel less than the next odd one, and the
+            rendering is searched at whole and at half pixels, where it is the mean of the nearest two or four. So a
+            small picture can have a small window: the paper's 5 px of 224 are 1.4 px of 64.
     """
+    candidates, usable, stride = rendered, face_region > 0, 1
+    if window % 2 == 0:
+        candidates, usable, stride = _with_midpoints(rendered), _with_midpoints(face_region) == 1, 2
     with torch.no_grad():
         best = torch.full_like(face_region, torch.inf)
         winner = torch.zeros_like(face_region, dtype=torch.int64)
-        height, width = image.shape[-2:]
-        position = torch.arange(height * width, device=image.device).view(1, 1, height, width)
-        for dy, dx, target, source in _offsets(height, width, window):
-            squared = (image[target] - rendered[source]).square().sum(1, keepdim=True)
-            squared = squared.masked_fill(face_region[source] == 0, torch.inf)
+        position = torch.arange(usable[0].numel(), device=image.device).view_as(usable[:1])
+        for target, source in _offsets(image.shape[-2:], (window - 1) * stride // 2, stride):
+            squared = (image[target] - candidates[source]).square().sum(1, keepdim=True)
+            squared = squared.masked_fill(~usable[source], torch.inf)
             better = squared < best[target]
             best[target] = torch.where(better, squared, best[target])
-            winner[target] = torch.where(better, position[target] + dy * width + dx, winner[target])
-    matched = rendered.flatten(2).gather(2, winner.flatten(2).expand(-1, 3, -1)).view_as(rendered)
+            winner[target] = torch.where(better, position[source], winner[target])
+    matched = candidates.flatten(2).gather(2, winner.flatten(2).expand(-1, 3, -1)).view_as(rendered)
     return torch.where(face_region > 0, pixel_residual(image, matched, distance), 0)
 
 
-def _offsets(height: int, width: int, window: int):
-    """Each offset (dy, dx) of the window with the slices of its targets and of their neighbours."""
-    reach = window // 2
-    for dy in range(-reach, reach + 1):
-        for dx in range(-reach, reach + 1):
-            if abs(dy) < height and abs(dx) < width:
-                y, x = _overlap(dy, height), _overlap(dx, width)
-                yield dy, dx, (..., y[0], x[0]), (..., y[1], x[1])
+def _with_midpoints(picture: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
+    """The picture's pixels, and between them their means: 2 h - 1 rows of 2 w - 1."""
+    size = [2 * side - 1 for side in picture.shape[-2:]]
+    return F.interpolate(picture, size, mode="bilinear", align_corners=True)
 
 
-def _overlap(shift: int, length: int) -> tuple[slice, slice]:
-    low, high = max(0, -shift), length - max(0, shift)
-    return slice(low, high), slice(low + shift, high + shift)
+def _offsets(size: Sequence[int], reach: int, stride: int):
+    """For each offset of the window, up to `reach` both ways: the slices of its targets and of their neighbours.
+
+    Targets are pixels; neighbours are found `stride` times as densely.
+    """
+    for dy, dx in product(range(-reach, reach + 1), repeat=2):
+        (y, from_y), (x, from_x) = (_overlap(*axis, stride) for axis in ((dy, size[0]), (dx, size[1])))
+        if y.start < y.stop and x.start < x.stop:
+            yield (..., y, x), (..., from_y, from_x)
+
+
+def _overlap(shift: int, length: int, stride: int) -> tuple[slice, slice]:
+    first = -(min(0, shift) // stride)
+    last = (stride * (length - 1) - max(0, shift)) // stride
+    return slice(first, last + 1), slice(stride * first + shift, stride * last + shift + 1, stride)
 
 
 def _root(squared: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -265,7 +265,7 @@ class SegmentationObjective(Objective):
         ceiling: no residual counts for more than so many prices (without a price: for more than this), so that
             an occluder's pixels, hundreds of prices away once the reconstruction is good, don't drown the rest;
             null for no ceiling.
-        window: side of the neighbour term's window in pixels.
+        window: side of the neighbour term's window in pixels; see `losses.neighbour_residual`.
         distance: see `losses.pixel_residual`.
         mask_power: see `losses.masked_loss`; of the area term too.
         normalisation: of the neighbour, pixel and binary terms; see `losses.masked_loss`.
