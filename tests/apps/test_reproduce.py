@@ -61,6 +61,7 @@ def test_it_trains_scores_compares_and_then_does_nothing(spec, monkeypatch, caps
     common = json.loads((runs / "common-smoke-0" / "metrics.json").read_text())
     assert set(common["rows"]) == {"pretrained", "mofa", "proposed"}
     assert "Worst:" in capsys.readouterr().out.splitlines()[-1]
+    assert 'src="figures/figure1.jpg"' in (out / "index.html").read_text()
     with Image.open(out / "figures" / "figure1.jpg") as figure:
         assert figure.size[0] == 4 * (TILE + GAP) - GAP
         assert figure.size[1] > 3 * TILE

@@ -39,10 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     specs, figures, console = [read_spec(path) for path in paths], read_figures(chosen.figures), Console()
     outcomes = run_all(specs, chosen.preset, chosen.seeds, chosen.runs, chosen.overrides, console)
     output = chosen.out or EXPERIMENTS / "results" / chosen.preset
-    tables = make_tables(chosen.runs, chosen.preset, chosen.seeds, paths, output)
     seed, folder = chosen.seeds[0], output / "figures"
     if old := outdated(figures, chosen.runs, chosen.preset, seed, folder):
         make_figures(old, chosen.runs, chosen.preset, seed, folder, console)
+    tables = make_tables(chosen.runs, chosen.preset, chosen.seeds, paths, output)
     print_tables(tables, console)
     where = f"Markdown, LaTeX, CSV, index.html and figures: {output}\n"
     console.print(where, highlight=False, markup=False, soft_wrap=True)

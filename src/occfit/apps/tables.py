@@ -72,6 +72,8 @@ def make_tables(
 ) -> list[ComparisonTable]:
     """Compares the runs and writes `table*.md`, `.tex`, `tables.csv`, `tables.tex` and `index.html`.
 
+    The page shows the figures too that lie in `output/figures`.
+
     Raises:
         OccfitError: a spec or a run can't be read, or the folder can't be written.
     """
@@ -82,12 +84,14 @@ def make_tables(
         write_text(output / f"{table.spec.name}.tex", formats.latex(table, str(runs)))
     write_text(output / "tables.tex", formats.latex_document([table.spec.name for table in tables]))
     write_text(output / "tables.csv", formats.csv_text(tables))
+    figures = sorted((output / "figures").glob("figure*.jpg"), key=lambda path: (len(path.name), path.name))
     page = render_page(
         "tables.html.jinja",
         title=f"occfit: tables, preset {preset}",
         how_to_read=formats.HOW_TO_READ.replace("`", ""),
         notes=[NOTE],
         tables=[as_html(table, str(runs)) for table in tables],
+        figures=[path.relative_to(output).as_posix() for path in figures],
     )
     write_text(output / "index.html", page)
     return tables
