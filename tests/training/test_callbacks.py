@@ -37,6 +37,18 @@ def test_a_collapsed_mask_stops_the_training(make_module, fit, logit, words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_mask_in_which_no_pixel_is_likelier_visible_than_not_is_black(make_module, fit):
+    """However far its probabilities are from zero: 0.27 everywhere here."""
+    with pytest.raises(OccfitError, match=r"black.*0\.0000"):
+        fit(biased(make_module(), -1.0), steps=20, callbacks=[CollapseGuard(window=4)])
+
+
+def test_a_mask_that_hides_nothing_yet_isnt_white(make_module, fit):
+    module = biased(make_module(), 2.0)
+    fit(module, steps=8, callbacks=[CollapseGuard(window=4)])
+    assert module.global_step == 8
+
+
 def test_one_dark_batch_is_no_collapse(make_module, fit):
     """It takes a whole window: the share is that of all its pixels."""
     guard, module = CollapseGuard(window=4), make_module()
@@ -44,7 +56,7 @@ def test_one_dark_batch_is_no_collapse(make_module, fit):
     class Darken(Callback):
         def on_train_batch_end(self, trainer, pl_module, outputs: Any, batch, batch_idx):
             if batch_idx == 1:
-                outputs["visible"].zero_()
+                outputs["called_visible"].zero_()
 
     fit(module, steps=8, callbacks=[Darken(), guard])
     assert module.global_step == 8

@@ -3,9 +3,13 @@
 import torch
 from torch import Tensor
 
+from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.types import Mask
 
 BINS = 10
+
+PIXELS = ("region", "visible", "called_visible")
+"""What `count_pixels` counts."""
 
 _GROUPS = {
     "visible": ("accuracy", "precision", "recall", "f1", "iou"),
@@ -32,3 +36,10 @@ def describe_mask(visibility: Mask, face_region: Mask) -> dict[str, Tensor]:
     histogram = torch.bincount((values * BINS).long().clamp(0, BINS - 1), minlength=BINS) / count
     mean = {"visibility/mean": values.sum() / count}
     return mean | {f"visibility/bin_{index}": share for index, share in enumerate(histogram)}
+
+
+def count_pixels(visibility: Mask, face_region: Mask) -> dict[str, Tensor]:
+    """Of a batch: the rendered pixels, the sum of their visibility, and those that are called visible."""
+    called = (visibility > VISIBLE_THRESHOLD) & (face_region > 0)
+    counts = (face_region.sum(), (face_region * visibility.detach()).sum(), called.sum())
+    return dict(zip(PIXELS, counts, strict=True))

@@ -19,7 +19,7 @@ from occfit.rendering.renderer import FaceRenderer
 from occfit.training.checkpoint import FORMAT
 from occfit.training.evidence import Evidence
 from occfit.training.generators import generator_states, restore_generators
-from occfit.training.logs import describe_mask, score_key
+from occfit.training.logs import count_pixels, describe_mask, score_key
 from occfit.training.objectives import Objective, Terms
 from occfit.training.schedule import Learning, Phase, Schedule
 from occfit.training.visibility import PredictedVisibility, VisibilitySource
@@ -113,7 +113,7 @@ class OccFit(LightningModule):
         self._generators: dict[str, Tensor] | None = None
 
     def training_step(self, batch: FaceBatch, batch_index: int) -> dict[str, Tensor] | None:
-        """Returns, for callbacks, the pixels that are visible and those that are rendered; nothing of a bad batch."""
+        """Returns, for callbacks, what `count_pixels` counts; nothing of a bad batch."""
         phase = self.schedule.phase_at(self.global_step)
         statistics = self._begin(phase)
         evidence = self.explain(batch, phase)
@@ -123,7 +123,7 @@ class OccFit(LightningModule):
         if norm is None:
             return None
         self._log_training(phase, evidence, terms, norm)
-        return {"visible": evidence.visible_face.detach().sum(), "region": evidence.face_region.sum()}
+        return count_pixels(evidence.visibility, evidence.face_region)
 
     def explain(self, batch: FaceBatch, phase: Phase | None = None) -> Evidence:
         """Encoder, renderer and mask, with gradients only where the network of `phase` learns from them."""

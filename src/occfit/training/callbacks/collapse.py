@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
 from occfit.errors import OccfitError
+from occfit.training.logs import PIXELS
 from occfit.training.module import OccFit
 
 REMEDY = (
@@ -19,7 +20,9 @@ REMEDY = (
 class CollapseGuard(Callback):
     """Watches the share of the rendered region that the segmenter calls visible.
 
-    Stages without a segmenter aren't watched: eq. 9's mask may well be black until the encoder has learnt.
+    Black is judged by the pixels that it calls visible, with a probability above one half; white by the mean
+    probability, since a mask may well hide nothing yet and still be learning. Stages without a segmenter aren't
+    watched: eq. 9's mask may be black until the encoder has learnt.
 
     Args:
         window: batches whose mean share is looked at, again and again. Over all processes.
@@ -32,15 +35,14 @@ class CollapseGuard(Callback):
 
     def __init__(self, window: int = 200, black: float = 0.01, white: float = 0.9999):
         self.window, self.black, self.white = window, black, white
-        self._visible = self._region = torch.tensor(0.0)
+        self._counts = dict.fromkeys(PIXELS, torch.tensor(0.0))
         self._batches = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: OccFit) -> None:  # type: ignore[override]
         self._forget(pl_module)
 
     def _forget(self, module: OccFit) -> None:
-        self._visible = torch.zeros((), device=module.device)
-        self._region = torch.zeros((), device=module.device)
+        self._counts = dict.fromkeys(PIXELS, torch.zeros((), device=module.device))
         self._batches = 0
 
     def on_train_batch_end(  # type: ignore[override]
@@ -50,21 +52,21 @@ class CollapseGuard(Callback):
             return
         self._batches += 1
         if outputs:
-            self._visible += outputs["visible"]
-            self._region += outputs["region"]
+            self._counts = {name: count + outputs[name] for name, count in self._counts.items()}
         if self._batches < self.window:
             return
-        visible, region = (
-            float(trainer.strategy.reduce(part, reduce_op="sum")) for part in (self._visible, self._region)
+        region, visible, called = (
+            float(trainer.strategy.reduce(self._counts[name], reduce_op="sum")) for name in PIXELS
         )
         self._forget(pl_module)
         if region:
-            self._judge(visible / region, trainer.global_step)
+            self._judge(called / region, visible / region, trainer.global_step)
 
-    def _judge(self, share: float, step: int) -> None:
-        if self.black <= share <= self.white:
+    def _judge(self, called: float, visible: float, step: int) -> None:
+        is_black = called < self.black
+        if not is_black and visible <= self.white:
             return
-        is_black = share < self.black
+        share = called if is_black else visible
         outcome = "black: nothing is taken for visible" if is_black else "white: nothing is taken for hidden"
         raise OccfitError(
             f"The masks have turned {outcome} (a share of {share:.4f} over {self.window} batches)",
