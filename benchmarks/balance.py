@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from occfit.apps.arguments import parse_arguments
 from occfit.apps.reproduce import run_one
 from occfit.training.outcome import Outcome
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("overrides", nargs="*")
-    chosen = parser.parse_intermixed_args(arguments)
+    chosen = parse_arguments(parser, arguments)
     console = Console()
     table = Table(
         title="F1 of the visible face; mean over the seeds that didn't collapse", title_justify="left"

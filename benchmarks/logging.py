@@ -16,6 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from occfit.apps.arguments import parse_arguments
+
 LOGGERS = ("csv", "wandb", "tensorboard")
 
 
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3, help="of all loggers; each one's fastest counts")
     parser.add_argument("overrides", nargs="*")
-    chosen = parser.parse_intermixed_args(arguments)
+    chosen = parse_arguments(parser, arguments)
     os.environ["WANDB_MODE"] = "offline"
     seconds: dict[str, list[float]] = {logger: [] for logger in LOGGERS}
     for _ in range(chosen.rounds):

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
+from occfit.apps.arguments import parse_arguments
 from occfit.apps.reproduce import run_one
 from occfit.errors import OccfitError
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("overrides", nargs="*")
-    chosen = parser.parse_intermixed_args(arguments)
+    chosen = parse_arguments(parser, arguments)
     console, curves = Console(), dict[str, list[dict[int, list[float]]]]()
     for schedule, settings in SCHEDULES.items():
         curves[schedule] = []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from occfit.apps.arguments import parse_arguments
 from occfit.apps.figures import make_figures
 from occfit.apps.sweep import print_outcomes
 from occfit.apps.tables import EXPERIMENTS, make_tables, print_tables, shipped_tables
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for every run, as `occfit train` takes"
     )
-    chosen = parser.parse_intermixed_args(arguments)
+    chosen = parse_arguments(parser, arguments)
     paths = chosen.tables or shipped_tables()
     specs, figures, console = [read_spec(path) for path in paths], read_figures(chosen.figures), Console()
     outcomes = run_all(specs, chosen.preset, chosen.seeds, chosen.runs, chosen.overrides, console)
