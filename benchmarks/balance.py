@@ -1,6 +1,7 @@
 """How the three balances of the objectives hold up: which masks collapse, and what the others score.
 
-    python -m benchmarks.balance [--preset laptop] [--seeds 0 1 2] [--runs runs] [KEY=VALUE ...]
+    python -m benchmarks.balance [--objectives paper focus balanced] [--rows ROW ...] [--preset laptop] [--seeds 0 1 2]
+        [--runs runs] [KEY=VALUE ...]
 
 Trains the five ablations under `objective=paper`, `focus` and `balanced`, each seed, and prints a table. Runs under
 `balanced` are those of the tables; finished ones are taken as they are. A mask has collapsed where the training stopped
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--preset", default="laptop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
+    parser.add_argument("--rows", nargs="+", default=ABLATIONS, choices=ABLATIONS, metavar="ROW")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("overrides", nargs="*")
     chosen = parse_arguments(parser, arguments)
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table.add_column(heading)
     for objective in chosen.objectives:
         folder = chosen.runs if objective == "balanced" else chosen.runs / "balance" / objective
-        for row in ABLATIONS:
+        for row in chosen.rows:
             outcomes = []
             for seed in chosen.seeds:
                 console.print(f"{objective}: {row}, seed {seed}", highlight=False)
