@@ -22,7 +22,7 @@ from occfit.training.outcome import Outcome
 OBJECTIVES = ("paper", "focus", "balanced")
 ABLATIONS = ("pretrained", "baseline", "neighbour", "perceptual", "proposed")
 SETS = ("neutral", "glasses", "scarf")
-BLACK, WHITE = 0.05, 0.999
+BLACK, WHITE = 0.05, 0.99
 """A mean visible share, over all pictures behind occluders, beyond which a mask is no mask."""
 
 
