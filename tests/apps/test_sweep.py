@@ -1,7 +1,6 @@
 """Hydra multiruns: every pipeline by a glob, one failure among others, other processes."""
 
 import json
-from pathlib import Path
 
 import pytest
 from tiny_run import TINY
@@ -25,10 +24,14 @@ def test_one_failed_run_doesnt_end_a_sweep(tmp_path, capsys):
     assert len(list((tmp_path / "sweep").rglob("metrics.json"))) == 2
 
 
-def test_a_glob_takes_every_pipeline(tmp_path, capsys, monkeypatch):
+def test_a_glob_takes_every_pipeline_and_leaves_nothing_in_the_cache(tmp_path, capsys, monkeypatch):
     ran = []
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("OCCFIT_CACHE", str(cache))
     monkeypatch.setattr("occfit.apps.train.train_and_evaluate", lambda config: ran.append(config["system"]))
     assert main([*TINY, "-m", "pipeline=glob(*)", f"output={tmp_path}"]) == 0
+    assert cache.exists()
+    assert not [path for path in cache.rglob("*") if path.is_file()]
     assert sorted(ran) == sorted(path.stem for path in (conf_dir() / "pipeline").glob("*.yaml"))
 
 
@@ -50,9 +53,3 @@ def test_the_gain_is_over_the_mask_that_hides_nothing():
         {**scored, "all_visible": {"test_sets": {"overall": {"f1": {"mean": 0.7}}}}}
     ) == pytest.approx(0.2)
     assert gain(scored) == -1
-
-
-def test_sweeps_leave_nothing_in_the_cache(tmp_path):
-    from occfit.cache import cache_dir
-
-    assert not list(Path(cache_dir()).glob("sweeps/*"))
