@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in chosen.seeds:
             console.print(f"{schedule}, seed {seed}", highlight=False)
             folder = chosen.runs / "stability" / schedule
-            settings = [*settings, f"trainer.validate_every={EVERY}", *chosen.overrides]
-            outcome = run_one("proposed", chosen.preset, seed, folder, settings)
+            overrides = [*settings, f"trainer.validate_every={EVERY}", *chosen.overrides]
+            outcome = run_one("proposed", chosen.preset, seed, folder, overrides)
             if outcome.error:
                 raise OccfitError(outcome.error, outcome.folder)
             curves[schedule].append(read_curve(Path(outcome.folder)))
