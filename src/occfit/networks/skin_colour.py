@@ -54,9 +54,9 @@ class SkinColour(nn.Module):
 
     def log_likelihood(self, image: Image) -> Float[Tensor, "b 2 h w"]:
         """Logarithm of each pixel's density under skin and under the rest, but for the constant that both share."""
-        offset = image[:, None] - self.mean[None, :, :, None, None]
-        squared = torch.einsum("bkchw,kcd,bkdhw->bkhw", offset, self.precision, offset)
-        return self.log_normaliser[None, :, None, None] - squared / 2
+        offset = image.flatten(2)[:, None] - self.mean[:, :, None]
+        squared = (offset * (self.precision @ offset)).sum(2).unflatten(-1, image.shape[2:])
+        return self.log_normaliser[:, None, None] - squared / 2
 
     def forward(self, image: Image) -> Mask:
         """P(skin | colour)."""
