@@ -17,6 +17,7 @@ from rich.table import Table
 
 from occfit.apps.arguments import parse_arguments
 from occfit.apps.reproduce import run_one
+from occfit.cli import exit_code_of
 from occfit.training.outcome import Outcome
 
 OBJECTIVES = ("paper", "focus", "balanced")
@@ -78,4 +79,4 @@ def collapsed(scores: dict) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code_of(main))

@@ -18,8 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import KDTree
 
+from occfit.cli import exit_code_of
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import KINDS
+from occfit.errors import OccfitError
 from occfit.evaluation.experiments import Runs, ScoredRun
 from occfit.evaluation.figures import light_contrast
 from occfit.evaluation.regions import draw_regions
@@ -40,6 +42,11 @@ BROW_REACH = 4.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the tables.
+
+    Raises:
+        OccfitError: no run of the proposed pipeline is there.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -50,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs, console = Runs(chosen.runs, chosen.preset), Console()
     found = {row: runs.seeds(row, chosen.seeds) for row in ROWS}
     found = {row: by_seed for row, by_seed in found.items() if by_seed}
+    if "proposed" not in found:
+        raise OccfitError("There is no run of 'proposed'", chosen.runs, "`make reproduce-tables` makes them")
     first = next(iter(found["proposed"].values()))
     stores = run_test_sets(load_run(first.folder / "checkpoints" / "last.ckpt"))
     console.print(light_table(found, stores))
@@ -202,4 +211,4 @@ def brow_vertices(model: MorphableModel) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code_of(main))

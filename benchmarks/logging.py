@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from occfit.apps.arguments import parse_arguments
+from occfit.cli import exit_code_of
 
 LOGGERS = ("csv", "wandb", "tensorboard")
 
@@ -65,4 +66,4 @@ def time_stage(logger: str, steps: int, overrides: Sequence[str]) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code_of(main))

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from occfit.apps.arguments import parse_arguments
 from occfit.apps.reproduce import run_one
+from occfit.cli import exit_code_of
 from occfit.errors import OccfitError
 
 SCHEDULES = {"alternating": [], "joint": ["schedule=joint"]}
@@ -105,4 +106,4 @@ def movement(curves: dict[str, list[dict[int, list[float]]]]) -> Table:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_code_of(main))

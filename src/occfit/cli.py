@@ -54,16 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[0] == "--version":
         print(__version__)
         return 0
+    return exit_code_of(lambda: command(arguments[0])(arguments[1:]))
+
+
+def exit_code_of(work: Callable[[], int]) -> int:
+    """Does the work of a command; an error becomes one line and an exit code, unless OCCFIT_TRACEBACK is set."""
     with terminated_gently():
-        return run(arguments)
+        return work() if os.environ.get("OCCFIT_TRACEBACK") else _reported(work)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs one command; an error becomes one line and an exit code, unless OCCFIT_TRACEBACK is set."""
-    if os.environ.get("OCCFIT_TRACEBACK"):
-        return command(arguments[0])(arguments[1:])
+def _reported(work: Callable[[], int]) -> int:
     try:
-        code = command(arguments[0])(arguments[1:])
+        code = work()
         sys.stdout.flush()
         return code
     except OccfitError as error:

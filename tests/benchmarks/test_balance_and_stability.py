@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,11 @@ def test_curves_of_seeds_become_a_mean_a_spread_and_a_movement(tmp_path):
 def test_a_log_without_a_curve_is_refused_with_the_reason(tmp_path):
     with pytest.raises(OccfitError, match="OCCFIT_CACHE"):
         read_curve(write_curve(tmp_path / "run", [0.5, 0.6]))
+
+
+def test_a_users_mistake_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.claims", "--runs", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("occfit: ")
+    assert done.stderr.count("\n") == 1
