@@ -32,7 +32,7 @@ setup: .venv/.ready  ## make .venv with the pinned packages
 demo: setup  ## train, score and picture the proposed pipeline on synthetic faces (15 minutes, 2 cores)
 	$(RUN) occfit.cli demo $(ARGS)
 
-reproduce-tables: setup  ## train, score and compare every system of the paper's tables (2 hours, 2 cores)
+reproduce-tables: setup  ## train, score and compare every system of the paper's tables (an hour and a half, 2 cores)
 	$(RUN) occfit.cli reproduce --preset $(PRESET) --seeds $(SEEDS) $(ARGS)
 
 balance: setup  ## the ablations under the paper's, the published code's and our weights: which masks collapse
