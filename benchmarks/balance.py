@@ -10,12 +10,11 @@ for it, or where it hides or shows nearly everything that is rendered.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from occfit.apps.arguments import parse_arguments
+from occfit.apps.arguments import add_runs, parse_arguments
 from occfit.apps.reproduce import run_one
 from occfit.cli import exit_code_of
 from occfit.training.outcome import Outcome
@@ -31,11 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_runs(parser)
     parser.add_argument("--objectives", nargs="+", default=OBJECTIVES, choices=OBJECTIVES)
     parser.add_argument("--rows", nargs="+", default=ABLATIONS, choices=ABLATIONS, metavar="ROW")
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("overrides", nargs="*")
     chosen = parse_arguments(parser, arguments)
     console = Console()

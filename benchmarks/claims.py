@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import KDTree
 
+from occfit.apps.arguments import add_runs
 from occfit.cli import exit_code_of
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import KINDS
@@ -50,9 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_runs(parser)
     chosen = parser.parse_args(arguments)
     runs, console = Runs(chosen.runs, chosen.preset), Console()
     found = {row: runs.seeds(row, chosen.seeds) for row in ROWS}

@@ -16,9 +16,9 @@ from rich.table import Table
 
 import occfit
 from occfit.cache import cache_dir
+from occfit.cli import exit_code_of
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import WorldConfig, prepare_synthetic
-from occfit.errors import OccfitError
 from occfit.evaluation.evaluate import evaluate
 from occfit.evaluation.system import SMALL
 from occfit.face_model import builtin_face_model
@@ -35,11 +35,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=100, help="of the world (default: 100)")
     parser.add_argument("--pictures", type=int, default=640, help="default: 640")
     args = parser.parse_args()
-    try:
-        return run(args)
-    except OccfitError as error:
-        print(f"groups: {error}", file=sys.stderr)
-        return error.exit_code
+    return exit_code_of(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from occfit.cli import exit_code_of
 from occfit.data.detection import DetectedFace, LandmarkDetector
 from occfit.data.detection.builtin import BuiltinDetector
 from occfit.data.detection.choice import DETECTORS, make_detector
@@ -65,11 +66,7 @@ def main() -> int:
     parser.add_argument("--network", type=Path, help="weights that `occfit landmarks` wrote")
     parser.add_argument("--out", type=Path, default=Path("runs/landmarks"), help="default: runs/landmarks")
     args = parser.parse_args()
-    try:
-        return run(args)
-    except OccfitError as error:
-        print(f"landmarks: {error}", file=sys.stderr)
-        return error.exit_code
+    return exit_code_of(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> int:

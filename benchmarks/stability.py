@@ -19,7 +19,7 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
-from occfit.apps.arguments import parse_arguments
+from occfit.apps.arguments import add_runs, parse_arguments
 from occfit.apps.reproduce import run_one
 from occfit.cli import exit_code_of
 from occfit.errors import OccfitError
@@ -33,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="laptop")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    add_runs(parser)
     parser.add_argument("overrides", nargs="*")
     chosen = parse_arguments(parser, arguments)
     console, curves = Console(), dict[str, list[dict[int, list[float]]]]()

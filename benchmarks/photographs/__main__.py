@@ -25,6 +25,7 @@ from benchmarks.photographs.scores import (
     true_visible_fraction,
     write_scores,
 )
+from occfit.cli import exit_code_of
 from occfit.errors import OccfitError
 from occfit.evaluation.system import SMALL
 
@@ -65,11 +66,7 @@ def main() -> int:
         "--out", type=Path, default=Path("runs/photographs"), help="default: runs/photographs"
     )
     parser.add_argument("--seed", type=int, default=0, help="of what is painted (default: 0)")
-    try:
-        return run(parser.parse_args())
-    except OccfitError as error:
-        print(f"photographs: {error}", file=sys.stderr)
-        return error.exit_code
+    return exit_code_of(lambda: run(parser.parse_args()))
 
 
 def run(args: argparse.Namespace) -> int:

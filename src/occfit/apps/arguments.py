@@ -1,11 +1,21 @@
-"""Flags and Hydra overrides on one command line."""
+"""What several command lines have in common: the flags that say which runs, and Hydra overrides among flags."""
 
 import argparse
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 OVERRIDE = re.compile(r"[+~]{0,2}[\w.@]+=")
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Adds `--preset`, `--seeds` and `--runs`: which runs are meant, and the folder that they are in."""
+    parser.add_argument("--preset", default="laptop", help="of the runs (laptop)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="(0 1 2)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (runs)"
+    )
 
 
 def parse_arguments(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from occfit.apps.arguments import parse_arguments
+from occfit.apps.arguments import add_runs, parse_arguments
 from occfit.apps.figures import make_figures
 from occfit.apps.sweep import print_outcomes
 from occfit.apps.tables import EXPERIMENTS, make_tables, print_tables, shipped_tables
@@ -22,9 +22,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Trains and scores every system of the tables that isn't finished yet, seed by seed, and writes "
         "the tables. Called again it does nothing; stopped, it goes on where it was. A failed run doesn't end it.",
     )
-    parser.add_argument("--preset", default="laptop", help="of every run (laptop)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="(0 1 2)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs go (runs)")
+    add_runs(parser)
     parser.add_argument(
         "--tables", type=Path, nargs="+", metavar="FILE", help="what to compare (experiments/table*.yaml)"
     )

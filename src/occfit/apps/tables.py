@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from occfit.apps import table_formats as formats
+from occfit.apps.arguments import add_runs
 from occfit.apps.page import render_page
 from occfit.errors import OccfitError
 from occfit.evaluation.canonical import write_text
@@ -30,11 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Writes tables of scored runs. It trains and scores nothing: a run that isn't there is a dash, and "
         "a line that names the command which makes it.",
     )
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are (runs)"
-    )
-    parser.add_argument("--preset", default="laptop", help="of the runs (laptop)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="(0 1 2)")
+    add_runs(parser)
     parser.add_argument(
         "--tables", type=Path, nargs="+", metavar="FILE", help="what to compare (experiments/table*.yaml)"
     )

@@ -72,7 +72,7 @@ def require_device(device: str) -> None:
     """
     try:
         torch.zeros(1, device=device).add_(1).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError) as error:
         remedy = "Use cpu, or cuda where torch finds a GPU"
         raise OccfitError(f"torch can't compute on '{device}' here", remedy=remedy) from error
 
