@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,21 @@ from tiny_run import TINY
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
 from occfit.data.store import PreparedStore, StoreWriter
+from occfit.data.synthetic.prepare import prepare_synthetic, recognition_identities
 from occfit.errors import OccfitError
 from occfit.evaluation.explain import build_system
 from occfit.rendering.rasterize import nvdiffrast
-from occfit.training import fit
+from occfit.training import fit, prepare
 from occfit.training.build import NOT_THE_PAPERS, build_networks
 from occfit.training.checkpoint import read_checkpoint
 from occfit.training.config import compose
-from occfit.training.fit import CHECKPOINT, fit_stage
 from occfit.training.machine import Machine
 from occfit.training.prepare import prepare_recognition, prepare_stores
 from occfit.training.run_folder import RunFolder
 from occfit.training.stage_checkpoint import StoppedError
 from occfit.training.stage_keys import stage_key
 from occfit.training.stage_store import StageStore
-from occfit.training.stages import keys_of, prepare_run
+from occfit.training.stages import train
 from occfit.training.visibility import fit_skin_colour
 
 pytestmark = pytest.mark.unit
@@ -106,35 +105,54 @@ UNSUPERVISED = ("pretrained", "baseline", "neighbour", "perceptual", "proposed",
 SUPERVISED = ("supervised_mofa", "cutmix", "cutout", "supervised_segmenter", "guided")
 
 
-def last_stage(folder: Path, *overrides: str, labels: bool) -> dict[str, torch.Tensor]:
-    """The weights after the last stage alone, trained with or without the labels of the training pictures."""
-    config = tiny(folder / "run", *overrides)
-    run, _ = prepare_run(config, RunFolder(folder / "run"), StageStore(cache_dir() / "stages"))
-    if not labels:
-        train = run.data.stores["train"]
-        with StoreWriter(folder / "unlabelled") as writer:
-            arrays = train.arrays(range(len(train)))
-            writer.add(image=arrays["image"], landmarks=arrays["landmarks"])
-        stores = {**run.data.stores, "train": PreparedStore(folder / "unlabelled")}
-        run = replace(run, data=replace(run.data, stores=stores))
-    fit_stage(run, keys_of(run)[-1], folder)
-    return read_checkpoint(folder / CHECKPOINT)["state_dict"]
+def without_masks(store: PreparedStore, folder: Path) -> PreparedStore:
+    """A copy of a store that knows everything but which pixels show the face."""
+    kept = [name for name in store.fields if name not in ("visibility", "face_region", "held_out", "kind")]
+    with StoreWriter(folder) as writer:
+        writer.add(**store.arrays(range(len(store)), kept))
+    return PreparedStore(folder)
 
 
-@pytest.mark.parametrize("pipeline", UNSUPERVISED)
-def test_an_unsupervised_system_never_loads_masks(whole_run, tmp_path, pipeline):
-    for name in ("with", "without"):
-        (tmp_path / name).mkdir()
-    override = f"pipeline={pipeline}"
-    expected = last_stage(tmp_path / "with", override, labels=True)
-    found = last_stage(tmp_path / "without", override, labels=False)
+@pytest.fixture
+def no_masks(monkeypatch, tmp_path):
+    """Takes the true masks out of every store that a run opens."""
+
+    def stripped_world(*args, **kwargs):
+        stores = prepare_synthetic(*args, **kwargs)
+        return {name: without_masks(store, tmp_path / "unlabelled" / name) for name, store in stores.items()}
+
+    def stripped_people(*args, unseen=False, **kwargs):
+        store = recognition_identities(*args, unseen=unseen, **kwargs)
+        return without_masks(store, tmp_path / "unlabelled" / ("unseen" if unseen else "seen"))
+
+    monkeypatch.setattr(prepare, "prepare_synthetic", stripped_world)
+    monkeypatch.setattr(prepare, "recognition_identities", stripped_people)
+
+
+def trained(output: Path, pipeline: str) -> dict[str, torch.Tensor]:
+    """The weights of a system after all of its stages."""
+    train(tiny(output, f"pipeline={pipeline}"), RunFolder(output))
+    return read_checkpoint(output / "checkpoints" / "last.ckpt")["state_dict"]
+
+
+@pytest.fixture(scope="module", params=UNSUPERVISED)
+def with_masks(request, whole_run, tmp_path_factory) -> tuple[str, dict[str, torch.Tensor]]:
+    """An unsupervised system, and its weights where the stores have masks that it could look at."""
+    return request.param, trained(tmp_path_factory.mktemp("with") / "run", request.param)
+
+
+def test_an_unsupervised_system_never_looks_at_a_mask_in_any_stage(
+    with_masks, empty_store, no_masks, tmp_path
+):
+    pipeline, expected = with_masks
+    found = trained(tmp_path / "without", pipeline)
     assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 @pytest.mark.parametrize("pipeline", SUPERVISED)
-def test_a_supervised_system_says_that_it_needs_masks(whole_run, tmp_path, pipeline):
+def test_a_supervised_system_says_that_it_needs_masks(no_masks, tmp_path, pipeline):
     with pytest.raises(OccfitError, match="true masks"):
-        last_stage(tmp_path, f"pipeline={pipeline}", labels=False)
+        trained(tmp_path / "run", pipeline)
 
 
 @pytest.mark.parametrize("pipeline", ["mofa", "supervised_mofa", "cutmix", "cutout"])

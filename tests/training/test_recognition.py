@@ -36,7 +36,8 @@ def made_people(people: int, pictures: int, seed: int) -> IdentityImages:
     visible = ellipse & ~hidden.repeat_interleave(8, dim=1).expand(-1, SIZE, SIZE)
     background = torch.rand(count, 3, SIZE, SIZE, generator=generator)
     image = torch.where(visible[:, None], face * light, background).clamp(0, 1)
-    return IdentityImages((image * 255).byte(), visible, (face * 255).byte(), identity)
+    region = ellipse.expand(count, -1, -1)
+    return IdentityImages((image * 255).byte(), region, (face * 255).byte(), identity)
 
 
 def quick(**changes) -> RecognitionTraining:

@@ -132,15 +132,14 @@ def build_recognition(
 
 @torch.no_grad()
 def identity_images(store: PreparedStore, renderer: FaceRenderer) -> IdentityImages:
-    """A store's pictures, and the rendering of each face by its true parameters."""
-    arrays = {key: torch.from_numpy(value) for key, value in store.arrays(range(len(store))).items()}
-    renderings = [
-        (renderer(FaceParams.from_vector(part)).image.clamp(0, 1) * 255).round().to(torch.uint8)
-        for part in arrays["params"].split(RENDER_BATCH)
-    ]
+    """A store's pictures, and the rendering of each face by its true parameters. No mask is read."""
+    fields = ("image", "params", "identity")
+    arrays = {key: torch.from_numpy(value) for key, value in store.arrays(range(len(store)), fields).items()}
+    parts = [renderer(FaceParams.from_vector(part)) for part in arrays["params"].split(RENDER_BATCH)]
+    renderings = [(part.image.clamp(0, 1) * 255).round().to(torch.uint8) for part in parts]
     return IdentityImages(
         image=arrays["image"].permute(0, 3, 1, 2).contiguous(),
-        visibility=arrays["visibility"] > 127,
+        face_region=torch.cat([part.face_region[:, 0] > 0 for part in parts]),
         rendering=torch.cat(renderings),
         identity=arrays["identity"],
     )

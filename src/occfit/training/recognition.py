@@ -1,7 +1,8 @@
 """The recognition stage: a small network learns to tell synthetic people apart.
 
 The perceptual terms show it photographs, photographs whose hidden pixels are black, and renderings on black. So it
-learns from all three, under other light and with parts missing, that these are the same person.
+learns from all three, under other light and with parts missing, that these are the same person. It is never told what
+hides a face: an occluder in front of one is one more disturbance.
 """
 
 import json
@@ -64,13 +65,13 @@ class IdentityImages:
 
     Attributes:
         image: RGB.
-        visibility: where the face is visible.
+        face_region: where the face model projects by the true parameters, whatever stands before it.
         rendering: the face alone on black, by its true parameters.
         identity: 0, 1, ... in any order.
     """
 
     image: UInt8[Tensor, "n 3 h w"]
-    visibility: Bool[Tensor, "n h w"]
+    face_region: Bool[Tensor, "n h w"]
     rendering: UInt8[Tensor, "n 3 h w"]
     identity: Int[Tensor, " n"]
 
@@ -79,15 +80,15 @@ class IdentityImages:
 
     def __getitem__(self, index: Int[Tensor, " b"]) -> "IdentityImages":
         return IdentityImages(
-            self.image[index], self.visibility[index], self.rendering[index], self.identity[index]
+            self.image[index], self.face_region[index], self.rendering[index], self.identity[index]
         )
 
     def photographs(self) -> Image:
         return self.image.float() / 255
 
     def masked(self) -> Image:
-        """The photographs, black where the face isn't visible."""
-        return self.photographs() * self.visibility[:, None]
+        """The photographs, black around the face."""
+        return self.photographs() * self.face_region[:, None]
 
     def renderings(self) -> Image:
         return self.rendering.float() / 255
@@ -176,7 +177,7 @@ def margin_softmax_loss(
 def training_views(batch: IdentityImages, generator: torch.Generator) -> Image:
     """One picture of each sample, chosen and disturbed at random.
 
-    The visible face of the photograph, or of the rendering, before its own surroundings, another's, or black;
+    The photograph's face with whatever hides it, or the rendering's, before its own surroundings, another's, or black;
     mirrored or not, moved by up to 2 pixels, under another exposure, contrast and tint, and every second picture
     with a black rectangle over a part.
     """
@@ -185,7 +186,7 @@ def training_views(batch: IdentityImages, generator: torch.Generator) -> Image:
     others = photographs[torch.randperm(len(batch), generator=generator)]
     surroundings = torch.where((choice < 0.35) | (choice > 0.85), photographs, others * (choice < 0.5))
     faces = torch.where(choice < 0.7, photographs, renderings)
-    views = _move(torch.where(batch.visibility[:, None], faces, surroundings), generator)
+    views = _move(torch.where(batch.face_region[:, None], faces, surroundings), generator)
     return views * ~_rectangles(len(batch), views.shape[-1], generator)
 
 
@@ -231,7 +232,7 @@ def verification_report(
     """How often the network says rightly whether two pictures show the same person.
 
     `verification` is over pairs of photographs, `verification_masked` over a photograph and another that is
-    black where the face is hidden, `verification_rendering` over a photograph and another's rendering. Each is
+    black around the face, `verification_rendering` over a photograph and another's rendering. Each is
     the mean over ten folds of people (`_std` its spread), the threshold from the other nine.
     """
     generator = torch.Generator().manual_seed(seed)
