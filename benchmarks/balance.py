@@ -17,7 +17,7 @@ from rich.table import Table
 from occfit.apps.arguments import add_runs, parse_arguments
 from occfit.apps.reproduce import run_one
 from occfit.cli import exit_code_of
-from occfit.training.outcome import Outcome
+from occfit.runs.outcome import Outcome
 
 OBJECTIVES = ("paper", "focus", "balanced")
 ABLATIONS = ("pretrained", "baseline", "neighbour", "perceptual", "proposed")

@@ -23,13 +23,13 @@ from occfit.cli import exit_code_of
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import KINDS
 from occfit.errors import OccfitError
-from occfit.evaluation.experiments import Runs, ScoredRun
-from occfit.evaluation.figures import light_contrast
-from occfit.evaluation.regions import draw_regions
-from occfit.evaluation.run import load_run, run_test_sets
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.face_model.regions import REGIONS
+from occfit.fitting.visible_regions import draw_regions
+from occfit.publishing.paper_figures import light_contrast
 from occfit.rendering.renderer import FaceRenderer
+from occfit.scoring.experiments import Runs, ScoredRun
+from occfit.scoring.scored_system import load_run, run_test_sets
 from occfit.types import Rendering
 
 ROWS = ("deep3d", "egger", "pretrained", "baseline", "neighbour", "perceptual", "proposed")

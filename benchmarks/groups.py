@@ -19,9 +19,9 @@ from occfit.cache import cache_dir
 from occfit.cli import exit_code_of
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import WorldConfig, prepare_synthetic
-from occfit.evaluation.evaluate import evaluate
-from occfit.evaluation.system import SMALL
 from occfit.face_model import builtin_face_model
+from occfit.fitting.system import SMALL
+from occfit.scoring.picture_scores import evaluate
 from occfit.types import FaceParams
 
 COLUMNS = {"f1": "F1", "occlusion_f1": "occ F1", "coverage": "coverage", "landmark_nme": "NME, %"}

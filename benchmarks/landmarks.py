@@ -27,7 +27,7 @@ from occfit.data.detection.choice import DETECTORS, make_detector
 from occfit.data.images import read_image, read_landmarks
 from occfit.errors import OccfitError
 from occfit.metrics.reconstruction import landmark_nme
-from occfit.networks.landmarks import read_landmark_network
+from occfit.networks.landmark_network import read_landmark_network
 
 INNER = slice(17, 68)
 

@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def time_stage(logger: str, steps: int, overrides: Sequence[str]) -> float:
     """Seconds of a stage, its start and its end included."""
     from occfit.cache import cache_dir
-    from occfit.training.config import compose
-    from occfit.training.fit import fit_stage
-    from occfit.training.run_folder import RunFolder
-    from occfit.training.stage_store import RECORD, StageStore
-    from occfit.training.stages import keys_of, prepare_run
+    from occfit.runs.config import compose
+    from occfit.runs.run_folder import RunFolder
+    from occfit.runs.stage_store import RECORD, StageStore
+    from occfit.runs.stage_training import fit_stage
+    from occfit.runs.stages import keys_of, prepare_run
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -10,7 +10,7 @@ import pytest
 
 from occfit import cli
 from occfit.cli import COMMANDS
-from occfit.training.config import conf_dir
+from occfit.runs.config import conf_dir
 
 pytestmark = pytest.mark.unit
 

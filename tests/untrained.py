@@ -4,9 +4,9 @@ from pathlib import Path
 
 import yaml
 
-from occfit.training.build import build_networks
-from occfit.training.checkpoint import describe_system, network_state, write_checkpoint
-from occfit.training.config import compose
+from occfit.runs.build import build_networks
+from occfit.runs.checkpoint import describe_system, network_state, write_checkpoint
+from occfit.runs.config import compose
 
 LOG = "step,train/segmentation/area,train/segmentation/total,val/f1\n1,0.5,2.0,\n2,0.25,1.0,0.9\n"
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from benchmarks.photographs.painters import PAINTERS, Photo, Points, paint
 from occfit.errors import OccfitError
-from occfit.evaluation.fit import Fit
-from occfit.evaluation.inputs import as_landmarks, as_photo
+from occfit.fitting.fit import Fit
+from occfit.fitting.inputs import as_landmarks, as_photo
 from occfit.metrics.reconstruction import coverage
 from occfit.metrics.segmentation import confusion, f1, iou, region_scores
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from occfit.errors import OccfitError
 
 if TYPE_CHECKING:
-    from occfit.evaluation.fit import Fit
-    from occfit.evaluation.system import FaceFitter, load
+    from occfit.fitting.fit import Fit
+    from occfit.fitting.system import FaceFitter, load
 
 __version__ = "0.1.0"
 __all__ = ["FaceFitter", "Fit", "OccfitError", "__version__", "load"]
 
 _HOMES = {
-    "load": "occfit.evaluation.system",
-    "FaceFitter": "occfit.evaluation.system",
-    "Fit": "occfit.evaluation.fit",
+    "load": "occfit.fitting.system",
+    "FaceFitter": "occfit.fitting.system",
+    "Fit": "occfit.fitting.fit",
 }
 
 

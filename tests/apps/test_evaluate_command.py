@@ -8,9 +8,9 @@ from PIL import Image
 
 from occfit.cli import main
 from occfit.data.images import read_landmarks
-from occfit.evaluation.pictures import to_picture
-from occfit.evaluation.run import load_run, run_test_sets
-from occfit.training.checkpoint import read_checkpoint
+from occfit.fitting.pictures import to_picture
+from occfit.runs.checkpoint import read_checkpoint
+from occfit.scoring.scored_system import load_run, run_test_sets
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ import pytest
 
 from occfit.apps.landmarks import main
 from occfit.errors import OccfitError
-from occfit.networks.landmarks import read_landmark_network
+from occfit.networks.landmark_network import read_landmark_network
 
 pytestmark = pytest.mark.unit
 

@@ -19,8 +19,8 @@ from occfit.apps.report import (
     write_report,
 )
 from occfit.errors import OccfitError
-from occfit.evaluation.examples import choose
-from occfit.evaluation.run import evaluate_run
+from occfit.publishing.examples import choose
+from occfit.scoring.scored_system import evaluate_run
 
 pytestmark = pytest.mark.unit
 

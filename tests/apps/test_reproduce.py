@@ -12,8 +12,8 @@ from tiny_run import SETTINGS
 from occfit.apps import train
 from occfit.apps.reproduce import main
 from occfit.errors import OccfitError
-from occfit.evaluation.figures import GAP, TILE
-from occfit.training.stage_checkpoint import StoppedError
+from occfit.publishing.paper_figures import GAP, TILE
+from occfit.runs.callbacks.stage_checkpoint import StoppedError
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ from tiny_run import TINY
 
 from occfit.apps.sweep import gain
 from occfit.apps.train import main
-from occfit.training.config import conf_dir
+from occfit.runs.config import conf_dir
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 

@@ -10,9 +10,9 @@ from tiny_run import TINY
 from wandb_files import read_runs
 
 from occfit.apps.train import main
-from occfit.training import wandb_log
-from occfit.training.config import compose
-from occfit.training.wandb_log import begin_wandb
+from occfit.runs.config import compose
+from occfit.runs.logs import wandb_log
+from occfit.runs.logs.wandb_log import begin_wandb
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 pytest.importorskip("wandb")

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.balance import describe
 from benchmarks.stability import METRICS, movement, over_time, read_curve
 from occfit.errors import OccfitError
-from occfit.training.outcome import Outcome
+from occfit.runs.outcome import Outcome
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from skimage import transform
 from occfit.data.alignment import align, align_image, shrink_warp, standard_template
 from occfit.data.similarity import apply, compose, fit_similarity, invert, warp
 from occfit.errors import OccfitError
-from occfit.face_model.builtin import builtin_face_model
+from occfit.face_model.builtin.model import builtin_face_model
 
 pytestmark = pytest.mark.unit
 

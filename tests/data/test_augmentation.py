@@ -8,7 +8,7 @@ import pytest
 
 from occfit.data.augmentation import Augmentation
 from occfit.errors import OccfitError
-from occfit.face_model.landmarks import FLIP
+from occfit.face_model.ibug_landmarks import FLIP
 
 pytestmark = pytest.mark.unit
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from occfit.face_model.builtin import builtin_face_model
-from occfit.face_model.mesh import COARSE, Triangles, face_mesh
+from occfit.face_model.builtin.face_mesh import COARSE, Triangles, face_mesh
+from occfit.face_model.builtin.model import builtin_face_model
+from occfit.face_model.builtin.surface import SurfacePoints
 from occfit.face_model.morphable_model import MorphableModel
-from occfit.face_model.surface import SurfacePoints
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from occfit.face_model.builtin import builtin_face_model
+from occfit.face_model.builtin.model import builtin_face_model
 from occfit.face_model.regions import REGIONS, SKIN, face_regions, skin_vertices
 
 pytestmark = pytest.mark.unit

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from occfit.errors import OccfitError
-from occfit.networks.landmarks import (
+from occfit.networks.landmark_network import (
     CROP_SIZE,
     LandmarkNetwork,
     read_landmark_network,

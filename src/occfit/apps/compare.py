@@ -28,8 +28,8 @@ def compare(folders: Sequence[Path], output: Path, device: str = "cpu") -> None:
     """
     from occfit.apps.report import read_json
     from occfit.errors import OccfitError
-    from occfit.evaluation.common import compare_runs
-    from occfit.training.machine import prepare_machine
+    from occfit.runs.machine import prepare_machine
+    from occfit.scoring.common_region import compare_runs
 
     prepare_machine("cpu" if device == "cpu" else "gpu", "32-true", None)
     rows: dict[str, Path] = {}

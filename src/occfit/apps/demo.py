@@ -48,7 +48,7 @@ def output_folder(settings: Sequence[str]) -> Path:
 def show(run: Path, with_scores: bool) -> None:
     """Writes a scored run's report, and prints its scores unless the scoring has just done so."""
     from occfit.apps.report import read_json, report_run
-    from occfit.evaluation.tables import print_scores
+    from occfit.publishing.score_tables import print_scores
 
     report = report_run(run)
     console = Console()

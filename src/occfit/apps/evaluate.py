@@ -22,8 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from occfit.apps.sweep import print_outcomes
-    from occfit.training.hydra_app import run_app
-    from occfit.training.outcome import read_outcomes, sweep_folder
+    from occfit.runs.hydra_app import run_app
+    from occfit.runs.outcome import read_outcomes, sweep_folder
 
     with sweep_folder(arguments) as folder:
         code = run_app("evaluate", arguments, evaluate, prepare=take_size)
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def take_size(composed: "DictConfig") -> None:
     """Pictures have the size that the checkpoint's networks know."""
-    from occfit.training.checkpoint import read_checkpoint
+    from occfit.runs.checkpoint import read_checkpoint
 
     require_one(composed)
     if composed.checkpoint is not None:
@@ -61,10 +61,10 @@ def evaluate(config: dict[str, Any]) -> None:
     """Scores a checkpoint or predictions, and writes `metrics.json` and `scores.csv` into `output`."""
     from rich.console import Console
 
-    from occfit.evaluation.predictions import evaluate_predictions, write_pictures
-    from occfit.evaluation.run import evaluate_run
-    from occfit.evaluation.tables import print_scores
-    from occfit.training.machine import prepare_machine
+    from occfit.publishing.score_tables import print_scores
+    from occfit.runs.machine import prepare_machine
+    from occfit.scoring.predictions import evaluate_predictions, write_pictures
+    from occfit.scoring.scored_system import evaluate_run
 
     machine = prepare_machine(config["accelerator"], "32-true", config["threads"])
     output = Path(config["output"])
@@ -87,11 +87,11 @@ def evaluate(config: dict[str, Any]) -> None:
 
 def prepare_test_sets(config: dict[str, Any]) -> dict[str, "PreparedStore"]:
     """The test sets of the data that the command line names, of the checkpoint's face model or of the built-in one."""
-    from occfit.evaluation.run import TRAINING_SPLITS
-    from occfit.face_model.builtin import builtin_face_model
-    from occfit.training.checkpoint import read_checkpoint
-    from occfit.training.config import instantiate
-    from occfit.training.prepare import prepare_stores
+    from occfit.face_model.builtin.model import builtin_face_model
+    from occfit.runs.checkpoint import read_checkpoint
+    from occfit.runs.config import instantiate
+    from occfit.runs.preparation import prepare_stores
+    from occfit.scoring.scored_system import TRAINING_SPLITS
 
     if config["checkpoint"] is None:
         face_model = builtin_face_model()

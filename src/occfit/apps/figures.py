@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from occfit.apps.table_formats import train_command
 from occfit.apps.tables import EXPERIMENTS
-from occfit.evaluation.figures import FigureSpec, read_figures
+from occfit.publishing.paper_figures import FigureSpec, read_figures
+from occfit.publishing.table_formats import train_command
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,9 +47,9 @@ def make_figures(
     """
     from PIL import Image
 
-    from occfit.evaluation.experiments import Runs
-    from occfit.evaluation.figures import choose, draw_figure
-    from occfit.evaluation.run import load_run, run_test_sets
+    from occfit.publishing.paper_figures import choose, draw_figure
+    from occfit.scoring.experiments import Runs
+    from occfit.scoring.scored_system import load_run, run_test_sets
 
     scored = {row: run for (row, at), run in Runs(runs, preset).found.items() if at == seed}
     needed = list(dict.fromkeys(row for spec in specs for row in spec.rows))

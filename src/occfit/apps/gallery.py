@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from occfit.apps.page import render_page
-from occfit.evaluation.canonical import write_json, write_text
+from occfit.publishing.page import render_page
+from occfit.scoring.canonical import write_json, write_text
 
 SURE = 0.95
 """Confidence below which a face is marked as unsure."""

@@ -45,12 +45,17 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, writes the file and a report beside it (FILE.json), and returns the report."""
     from occfit.cache import cache_dir
     from occfit.data.synthetic import WorldConfig, prepare_synthetic
-    from occfit.evaluation.canonical import write_json
     from occfit.face_model import builtin_face_model
-    from occfit.networks.landmarks import write_landmark_network
-    from occfit.training.landmarks import CropSource, LandmarkTraining, landmark_report, train_landmarks
-    from occfit.training.machine import prepare_machine
-    from occfit.training.prepare import progress_bar
+    from occfit.networks.landmark_network import write_landmark_network
+    from occfit.runs.machine import prepare_machine
+    from occfit.runs.preparation import progress_bar
+    from occfit.runs.side.landmark_training import (
+        CropSource,
+        LandmarkTraining,
+        landmark_report,
+        train_landmarks,
+    )
+    from occfit.scoring.canonical import write_json
 
     face_model = builtin_face_model("coarse")
     world = WorldConfig(size=args.size, seed=args.seed, train=args.pictures, varied=True)

@@ -19,8 +19,8 @@ from occfit.errors import OccfitError
 
 if TYPE_CHECKING:
     from occfit.data.detection import DetectedFace
-    from occfit.evaluation.fit import Fit
-    from occfit.evaluation.system import FaceFitter
+    from occfit.fitting.fit import Fit
+    from occfit.fitting.system import FaceFitter
 
 BATCH = 16
 """Faces that are fitted side by side."""
@@ -159,8 +159,8 @@ def run(args: argparse.Namespace) -> int:
 def make_fitter(args: argparse.Namespace) -> "FaceFitter":
     """The system that the arguments ask for."""
     from occfit.data.detection.choice import make_detector
-    from occfit.evaluation.refine import Refinement
-    from occfit.evaluation.system import SMALL, load
+    from occfit.fitting.refine import Refinement
+    from occfit.fitting.system import SMALL, load
 
     fitter = load(SMALL if args.checkpoint is None else args.checkpoint, device=args.device)
     fitter.refinement = Refinement(size=args.refine_size) if args.refine else None

@@ -12,11 +12,11 @@ from PIL import Image
 
 from occfit import __version__
 from occfit.errors import OccfitError
-from occfit.evaluation.canonical import write_json
-from occfit.evaluation.fit import Fit
-from occfit.evaluation.pictures import Picture, mask_picture, strip
-from occfit.evaluation.system import CheckpointInfo
+from occfit.fitting.fit import Fit
+from occfit.fitting.pictures import Picture, mask_picture, strip
+from occfit.fitting.system import CheckpointInfo
 from occfit.rendering.camera import STANDARD_DISTANCE
+from occfit.scoring.canonical import write_json
 
 STRIP_SIDE = 256
 

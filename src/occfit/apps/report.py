@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import yaml
 
-from occfit.apps.curves import Stage, histogram_plot, read_log, stage_plots
-from occfit.apps.page import data_uri, render_page
 from occfit.errors import OccfitError
-from occfit.evaluation.canonical import write_text
-from occfit.evaluation.examples import Example, Examples, draw_examples
-from occfit.evaluation.pictures import strip
-from occfit.evaluation.results import SYSTEM
-from occfit.evaluation.run import load_run, run_test_sets
-from occfit.evaluation.tables import held_out_table, number, score_table, set_detail, test_set_name
+from occfit.fitting.pictures import strip
+from occfit.publishing.curves import Stage, histogram_plot, read_log, stage_plots
+from occfit.publishing.examples import Example, Examples, draw_examples
+from occfit.publishing.page import data_uri, render_page
+from occfit.publishing.score_tables import held_out_table, number, score_table, set_detail, test_set_name
+from occfit.scoring.canonical import write_text
+from occfit.scoring.results import SYSTEM
+from occfit.scoring.scored_system import load_run, run_test_sets
 
 TILES = ("neutral", "glasses", "scarf", "overall")
 RANDOM, WORST = 6, 4

@@ -10,9 +10,10 @@ from occfit.apps.arguments import add_runs, parse_arguments
 from occfit.apps.figures import make_figures
 from occfit.apps.sweep import print_outcomes
 from occfit.apps.tables import EXPERIMENTS, make_tables, print_tables, shipped_tables
-from occfit.evaluation.experiments import COMMON, TableSpec, read_spec
-from occfit.evaluation.figures import FigureSpec, read_figures
-from occfit.training.outcome import Outcome, describe_error
+from occfit.publishing.paper_figures import FigureSpec, read_figures
+from occfit.runs.outcome import Outcome, describe_error
+from occfit.scoring.experiments import TableSpec, read_spec
+from occfit.scoring.headings import COMMON
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,8 +75,8 @@ def run_all(
 def run_one(row: str, preset: str, seed: int, runs: Path, overrides: Sequence[str]) -> Outcome:
     """Trains and scores one system, or goes on with it. Only Ctrl-C and its like end more than this run."""
     from occfit.apps.train import train_and_evaluate
-    from occfit.training.config import compose
-    from occfit.training.stage_checkpoint import StoppedError
+    from occfit.runs.callbacks.stage_checkpoint import StoppedError
+    from occfit.runs.config import compose
 
     folder, name = runs / f"{row}-{preset}-{seed}", f"{row}, seed {seed}"
     if (folder / "metrics.json").exists():

@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from occfit.evaluation.evaluate import ALL_VISIBLE
-from occfit.evaluation.tables import number, test_set_name
-from occfit.training.outcome import Outcome
+from occfit.publishing.score_tables import number, test_set_name
+from occfit.runs.outcome import Outcome
+from occfit.scoring.picture_scores import ALL_VISIBLE
 
 SETS = ("neutral", "glasses", "scarf", "unoccluded", "occluded", "overall")
 JUDGED_ON = "overall"

@@ -8,14 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from occfit.apps import table_formats as formats
 from occfit.apps.arguments import add_runs
-from occfit.apps.page import render_page
 from occfit.errors import OccfitError
-from occfit.evaluation.canonical import write_text
-from occfit.evaluation.comparison import ComparisonTable, compare
-from occfit.evaluation.experiments import Runs, read_spec
-from occfit.evaluation.tables import test_set_name
+from occfit.publishing import table_formats as formats
+from occfit.publishing.page import render_page
+from occfit.publishing.score_tables import test_set_name
+from occfit.scoring.canonical import write_text
+from occfit.scoring.comparison import ComparisonTable, compare
+from occfit.scoring.experiments import Runs, read_spec
 
 EXPERIMENTS = Path("experiments")
 NOTE = (

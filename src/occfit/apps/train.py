@@ -10,8 +10,8 @@ def main(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from occfit.apps.sweep import print_outcomes
-    from occfit.training.hydra_app import run_app
-    from occfit.training.outcome import read_outcomes, sweep_folder
+    from occfit.runs.hydra_app import run_app
+    from occfit.runs.outcome import read_outcomes, sweep_folder
 
     with sweep_folder(arguments) as folder:
         code = run_app("train", arguments, train_and_evaluate)
@@ -24,11 +24,11 @@ def train_and_evaluate(config: dict[str, Any]) -> None:
     """Trains what isn't trained yet, then scores it. `metrics.json` is written last: with it the run is finished."""
     from rich.console import Console
 
-    from occfit.evaluation.run import evaluate_run
-    from occfit.evaluation.tables import print_scores
-    from occfit.training.run_folder import RunFolder
-    from occfit.training.stages import train
-    from occfit.training.wandb_log import log_scores
+    from occfit.publishing.score_tables import print_scores
+    from occfit.runs.logs.wandb_log import log_scores
+    from occfit.runs.run_folder import RunFolder
+    from occfit.runs.stages import train
+    from occfit.scoring.scored_system import evaluate_run
 
     folder, console = RunFolder(Path(config["output"])), Console()
     with folder.claimed(config):

@@ -16,7 +16,7 @@ from occfit.data.patches import Arrays, Images, Patch
 from occfit.data.similarity import warp
 from occfit.data.store_format import MASKS
 from occfit.errors import OccfitError
-from occfit.face_model.landmarks import FLIP
+from occfit.face_model.ibug_landmarks import FLIP
 
 _FLIP = FLIP.numpy()
 _INVALIDATED = ("params", "aligned_to_photo")

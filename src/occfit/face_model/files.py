@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from occfit.errors import OccfitError
-from occfit.face_model.landmarks import COUNT
+from occfit.face_model.ibug_landmarks import COUNT
 from occfit.face_model.morphable_model import MorphableModel
 
 _PARTS = ("shape", "expression", "color")

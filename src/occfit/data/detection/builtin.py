@@ -14,7 +14,7 @@ from occfit.data.alignment import align, shrink_warp
 from occfit.data.detection.cascade import cascade_boxes
 from occfit.data.detection.faces import DetectedFace, distinct
 from occfit.data.similarity import Matrix, apply, invert
-from occfit.networks.landmarks import CROP_SIZE, LandmarkNetwork, read_landmark_network
+from occfit.networks.landmark_network import CROP_SIZE, LandmarkNetwork, read_landmark_network
 
 BOX_PER_FACE = 1.11
 """The cascade's boxes are so many times as wide as a face from ear to ear (mean of 66 photographs)."""

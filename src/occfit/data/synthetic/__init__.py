@@ -4,7 +4,7 @@ priors -> faces -> skin, surroundings, occluders -> sensor -> samples -> prepare
 """
 
 from occfit.data.synthetic.occluders import HELD_OUT_KINDS, KINDS
-from occfit.data.synthetic.prepare import prepare_synthetic, recognition_identities
+from occfit.data.synthetic.split_stores import prepare_synthetic, recognition_identities
 from occfit.data.synthetic.splits import TEST_SETS
 from occfit.data.synthetic.workshop import render_samples
 from occfit.data.synthetic.world import Samples, WorldConfig, world_digest

@@ -1,0 +1,143 @@
+"""What the objectives judge: a batch, how the networks explain it, and what can be computed from both."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import torch
+
+from occfit.errors import OccfitError
+from occfit.face_model.morphable_model import MorphableModel
+from occfit.method.losses import Features
+from occfit.networks.recognition import RecognitionFeatures, RecognitionNetwork
+from occfit.networks.segmenter import VISIBLE_THRESHOLD
+from occfit.types import FaceBatch, FaceParams, Image, Mask, Rendering
+
+Layers = Literal["identity", "maps"]
+Background = Literal["black", "target", "occluded_target"]
+MaskUse = Literal["soft", "detached", "hard", "whole", "labelled", "skin"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A batch and its explanation. What only some terms need is computed when it is first asked for.
+
+    Attributes:
+        batch: the photographs and what is known of them.
+        params: the encoder's answer.
+        rendering: its picture.
+        visibility: the mask M, a probability, whichever `VisibilitySource` it comes from.
+        logits: the segmenter's, where the mask is its.
+        recognition: the network F; None where no term needs one.
+        face_model: of the rendering; None where no term needs it.
+    """
+
+    batch: FaceBatch
+    params: FaceParams
+    rendering: Rendering
+    visibility: Mask
+    logits: Mask | None = None
+    recognition: RecognitionNetwork | None = None
+    face_model: MorphableModel | None = None
+
+    @property
+    def image(self) -> Image:
+        return self.batch.image
+
+    @property
+    def face_region(self) -> Mask:
+        return self.rendering.face_region
+
+    @property
+    def visible_face(self) -> Mask:
+        """The paper's Omega."""
+        return self.face_region * self.visibility
+
+    def using(self, mask: MaskUse) -> "Evidence":
+        """The same with the mask as the encoder's phase shall see it.
+
+        Args:
+            mask: `soft`: the probability, with its gradient, which reaches the encoder through the segmenter.
+                `detached`: the probability as a fixed weight. `hard`: 1 where it is above 0.5; fixed as well.
+                `whole`: 1 everywhere, for a system that knows no occlusion. `labelled`: the true one, for the
+                supervised systems. `skin`: 1 where it is above 0.5, the probability below, fixed: what Deng et al.
+                2019 (eq. 3) make of a skin detector's.
+
+        Raises:
+            OccfitError: the true mask is asked for, and the batch has none.
+        """
+        match mask:
+            case "soft":
+                return self
+            case "detached":
+                visibility = self.visibility.detach()
+            case "hard":
+                visibility = (self.visibility.detach() > VISIBLE_THRESHOLD).float()
+            case "whole":
+                visibility = torch.ones_like(self.face_region)
+            case "labelled":
+                visibility = true_visibility(self.batch)
+            case "skin":
+                probability = self.visibility.detach()
+                visibility = torch.where(probability > VISIBLE_THRESHOLD, 1.0, probability)
+        return replace(self, visibility=visibility)
+
+    def rendering_on(self, background: Background) -> Image:
+        """I_R of eq. 6: the rendering and what lies behind it.
+
+        Args:
+            background: `black`: nothing. `target`: the photograph around the rendered region, so that F sees
+                two photographs that differ in the face alone. `occluded_target`: the photograph wherever the
+                visible face isn't, so that F doesn't ask for the occluder's features either. No gradient
+                reaches the mask through this choice.
+        """
+        if background == "black":
+            return self.rendering.image
+        mask = self.face_region if background == "target" else self.visible_face.detach()
+        return torch.lerp(self.image, self.rendering.image, mask)
+
+    @cached_property
+    def target_features(self) -> RecognitionFeatures:
+        """F(I_T)."""
+        with torch.no_grad():
+            return self.recognise(self.image)
+
+    @cached_property
+    def visible_target_features(self) -> RecognitionFeatures:
+        """F(I_T in Omega): black outside."""
+        return self.recognise(self.image * self.visible_face)
+
+    @cached_property
+    def visible_rendering_features(self) -> RecognitionFeatures:
+        """F(I_R in Omega): black outside."""
+        return self.recognise(self.rendering.image * self.visible_face)
+
+    def recognise(self, image: Image) -> RecognitionFeatures:
+        """F(image), under the photograph's landmarks, as two pictures have to be to be comparable.
+
+        Raises:
+            OccfitError: there is no recognition network.
+        """
+        if self.recognition is None:
+            raise OccfitError(
+                "A perceptual term needs a recognition network",
+                remedy="Choose one, recognition=synthetic for instance, or leave the perceptual terms out",
+            )
+        return self.recognition(image, self.batch.landmarks)
+
+
+def layers_of(features: RecognitionFeatures, layers: Layers) -> Features:
+    """The features that a perceptual term compares: the identity vector, or the early feature maps."""
+    return (features.identity,) if layers == "identity" else tuple(m.float() for m in features.maps)
+
+
+def true_visibility(batch: FaceBatch) -> Mask:
+    """The labelled mask of a batch.
+
+    Raises:
+        OccfitError: it has none.
+    """
+    if batch.visibility is None:
+        remedy = "A supervised pipeline needs data with visibility; data=synthetic has it"
+        raise OccfitError("The training images have no true masks", remedy=remedy)
+    return batch.visibility

@@ -1,0 +1,383 @@
+"""What each phase minimises: weights -> named terms -> total.
+
+An objective is told its terms by name and computes no others. An ablation is another list of terms or other
+weights; `conf/objective` holds the three balances, paper, focus and balanced.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypedDict
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from occfit.errors import OccfitError
+from occfit.face_model.regions import skin_vertices
+from occfit.method import losses
+from occfit.method.evidence import Background, Evidence, Layers, MaskUse, layers_of
+from occfit.method.losses import ColourDistance, FeatureDistance, Normalisation, PerImage, RobustTail
+from occfit.method.prices import ResidualPrice
+from occfit.types import Mask
+
+Scalar = Float[Tensor, ""]
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """An objective's value on a batch.
+
+    Attributes:
+        total: the weighted sum, to be differentiated.
+        named: each term's batch mean, before its weight; constants.
+    """
+
+    total: Scalar
+    named: dict[str, Scalar]
+
+
+class Objective(nn.Module):
+    """A weighted sum of terms. A subclass has a method for each term of `TERMS`: `Evidence` -> one number an
+    image.
+
+    Args:
+        weights: term -> weight; may have more than the ones in use.
+        terms: those in use; by default all that have a weight.
+
+    Raises:
+        OccfitError: a term doesn't exist, or has no weight.
+    """
+
+    TERMS: ClassVar[tuple[str, ...]]
+    mask: MaskUse
+    """How the mask enters; see `Evidence.using`."""
+    price: ResidualPrice | None
+
+    def __init__(self, weights: Mapping[str, float], terms: Sequence[str] | None = None):
+        super().__init__()
+        self.mask = "soft"
+        self.price = None
+        self.weights = dict(weights)
+        self.terms = tuple(self.weights if terms is None else terms)
+        options = f"Choose from {', '.join(self.TERMS)}"
+        for term in (*self.weights, *self.terms):
+            if term not in self.TERMS:
+                raise OccfitError(f"{type(self).__name__} has no term '{term}'", remedy=options)
+        if missing := [term for term in self.terms if term not in self.weights]:
+            raise OccfitError(f"The term '{missing[0]}' has no weight", type(self).__name__)
+
+    def forward(self, evidence: Evidence) -> Terms:
+        evidence = evidence.using(self.mask)
+        values = {term: getattr(self, term)(evidence).mean() for term in self.terms}
+        total = torch.stack([self.weights[term] * value for term, value in values.items()]).sum()
+        return Terms(total, {term: value.detach() for term, value in values.items()})
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it looks at true masks. The paper's unsupervised systems never do."""
+        return self.mask == "labelled" or "supervised" in self.terms
+
+    def quantities(self) -> dict[str, Scalar]:
+        """What else to log: the price of a pixel, where it isn't fixed."""
+        return {} if self.price is None else {"price": self.price()}
+
+
+class _EncoderObjective(Objective):
+    """The terms that both of the encoder's objectives have."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        terms: Sequence[str] | None,
+        layers: Layers,
+        feature_distance: FeatureDistance,
+        background: Background,
+        prior_over: Literal["all", "face_model"],
+        prior_divisor: float,
+    ):
+        super().__init__(weights, terms)
+        self.layers: Layers = layers
+        self.feature_distance: FeatureDistance = feature_distance
+        self.background: Background = background
+        self.prior_over: Literal["all", "face_model"] = prior_over
+        self.prior_divisor = prior_divisor
+
+    def perceptual(self, evidence: Evidence) -> PerImage:
+        reconstruction = evidence.recognise(evidence.rendering_on(self.background))
+        return losses.perceptual_loss(
+            layers_of(evidence.target_features, self.layers),
+            layers_of(reconstruction, self.layers),
+            self.feature_distance,
+        )
+
+    def landmark(self, evidence: Evidence) -> PerImage:
+        size = evidence.image.shape[-1]
+        return losses.landmark_loss(evidence.rendering.landmarks, evidence.batch.landmarks, size)
+
+    def prior(self, evidence: Evidence) -> PerImage:
+        return losses.prior_loss(evidence.params, self.prior_over, self.prior_divisor)
+
+
+class RobustWeights(TypedDict, total=False):
+    robust: float
+    perceptual: float
+    landmark: float
+    prior: float
+
+
+class RobustInitialisationObjective(_EncoderObjective):
+    """Section 3.3: the encoder before there is a segmenter; a pixel that fits badly doesn't pull.
+
+    Args:
+        weights: of its terms.
+        threshold: xi of eq. 9, a squared RGB distance. The paper's is 0.17, the published code's (3 sigma)^2
+            = 0.0166.
+        sigma: of eq. 8; by default sqrt(threshold) / 3, as in the published code.
+        tail: see `losses.robust_loss`.
+        layers: what the perceptual term compares, the `identity` or the early `maps`.
+        feature_distance: see `losses.feature_distance`.
+        background: of I_R in eq. 6; see `Evidence.rendering_on`.
+        prior_over: see `losses.prior_loss`.
+        prior_divisor: see `losses.prior_loss`.
+        terms: see `Objective`.
+    """
+
+    TERMS = ("robust", "perceptual", "landmark", "prior")
+
+    def __init__(
+        self,
+        weights: RobustWeights,
+        threshold: float = 0.17,
+        sigma: float | None = None,
+        tail: RobustTail = "truncated",
+        layers: Layers = "identity",
+        feature_distance: FeatureDistance = "squared_l2",
+        background: Background = "target",
+        prior_over: Literal["all", "face_model"] = "all",
+        prior_divisor: float = 1.0,
+        terms: Sequence[str] | None = None,
+    ):
+        options = (layers, feature_distance, background, prior_over, prior_divisor)
+        super().__init__(weights, terms, *options)  # type: ignore[arg-type]
+        self.threshold = threshold
+        self.sigma = threshold**0.5 / 3 if sigma is None else sigma
+        self.tail: RobustTail = tail
+
+    def robust(self, evidence: Evidence) -> PerImage:
+        image, rendered = evidence.image, evidence.rendering.image
+        return losses.robust_loss(
+            image, rendered, evidence.face_region, self.sigma, self.threshold, self.tail
+        )
+
+
+class ReconstructionWeights(TypedDict, total=False):
+    pixel: float
+    perceptual: float
+    area: float
+    landmark: float
+    prior: float
+    albedo_variance: float
+
+
+class ReconstructionObjective(_EncoderObjective):
+    """L_R = f pixel + g perceptual + h area + i landmark + j prior: the encoder, given a mask.
+
+    Args:
+        weights: of its terms. `albedo_variance` is Deep3D's, see `losses.albedo_variance_loss`.
+        mask: how it enters; see `Evidence.using`. The area term acts only through the `soft` mask's gradient.
+        distance: see `losses.pixel_residual`.
+        mask_power: see `losses.masked_loss`; of the area term too.
+        normalisation: of the pixel term; see `losses.masked_loss`.
+        layers: what the perceptual term compares, the `identity` or the early `maps`.
+        feature_distance: see `losses.feature_distance`.
+        background: of I_R in eq. 6; see `Evidence.rendering_on`.
+        prior_over: see `losses.prior_loss`.
+        prior_divisor: see `losses.prior_loss`.
+        terms: see `Objective`.
+    """
+
+    TERMS = ("pixel", "perceptual", "area", "landmark", "prior", "albedo_variance")
+
+    def __init__(
+        self,
+        weights: ReconstructionWeights,
+        mask: MaskUse = "soft",
+        distance: ColourDistance = "squared",
+        mask_power: int = 2,
+        normalisation: Normalisation = "face_region",
+        layers: Layers = "identity",
+        feature_distance: FeatureDistance = "squared_l2",
+        background: Background = "target",
+        prior_over: Literal["all", "face_model"] = "all",
+        prior_divisor: float = 1.0,
+        terms: Sequence[str] | None = None,
+    ):
+        options = (layers, feature_distance, background, prior_over, prior_divisor)
+        super().__init__(weights, terms, *options)  # type: ignore[arg-type]
+        self.mask = mask
+        self.distance: ColourDistance = distance
+        self.mask_power = mask_power
+        self.normalisation: Normalisation = normalisation
+
+    def pixel(self, evidence: Evidence) -> PerImage:
+        return losses.pixel_loss(
+            evidence.image,
+            evidence.rendering.image,
+            evidence.face_region,
+            evidence.visibility,
+            self.distance,
+            self.mask_power,
+            self.normalisation,
+        )
+
+    def area(self, evidence: Evidence) -> PerImage:
+        return losses.area_loss(evidence.face_region, evidence.visibility, self.mask_power)
+
+    def albedo_variance(self, evidence: Evidence) -> PerImage:
+        model = evidence.face_model
+        if model is None:
+            raise OccfitError("The term 'albedo_variance' needs a face model")
+        return losses.albedo_variance_loss(model.albedo(evidence.params.albedo), skin_vertices(model))
+
+
+class SegmentationWeights(TypedDict, total=False):
+    pixel: float
+    neighbour: float
+    perceptual_exclusion: float
+    area: float
+    perceptual_inclusion: float
+    binary: float
+    supervised: float
+
+
+class SegmentationObjective(Objective):
+    """L_S = a neighbour + b perceptual_exclusion + c area + d perceptual_inclusion + e binary: the segmenter.
+
+    Args:
+        weights: of its terms. `pixel` is eq. 5's residual in the neighbour term's place, for ablations.
+            `supervised` is the cross-entropy against true masks, which the paper's systems never see: what a
+            segmenter reaches at best, and what a world with known masks allows.
+        price: what excluding a pixel costs, as a residual. With one, the neighbour and the pixel term measure
+            residuals in prices: with weights equal to the area term's, a pixel is worth including as long as
+            its residual is below the price, at any picture size, and whatever the quality of the
+            reconstruction.
+            Null: residuals as they are, so that weight of area / weight of neighbour is a fixed price.
+        ceiling: no residual counts for more than so many prices (without a price: for more than this), so that
+            an occluder's pixels, hundreds of prices away once the reconstruction is good, don't drown the rest;
+            null for no ceiling.
+        window: side of the neighbour term's window in pixels; see `losses.neighbour_residual`.
+        distance: see `losses.pixel_residual`.
+        mask_power: see `losses.masked_loss`; of the area term too.
+        normalisation: of the neighbour, pixel and binary terms; see `losses.masked_loss`.
+        layers: what the perceptual terms compare, the `identity` or the early `maps`.
+        feature_distance: see `losses.feature_distance`.
+        inclusion: the variant of eq. 4; see `losses.perceptual_inclusion_loss`.
+        terms: see `Objective`.
+    """
+
+    TERMS = (
+        "pixel",
+        "neighbour",
+        "perceptual_exclusion",
+        "area",
+        "perceptual_inclusion",
+        "binary",
+        "supervised",
+    )
+
+    def __init__(
+        self,
+        weights: SegmentationWeights,
+        price: ResidualPrice | None = None,
+        ceiling: float | None = None,
+        window: int = 5,
+        distance: ColourDistance = "squared",
+        mask_power: int = 2,
+        normalisation: Normalisation = "face_region",
+        layers: Layers = "identity",
+        feature_distance: FeatureDistance = "squared_l2",
+        inclusion: Literal["prose", "printed"] = "prose",
+        terms: Sequence[str] | None = None,
+    ):
+        super().__init__(weights, terms)  # type: ignore[arg-type]
+        self.price, self.ceiling = price, ceiling
+        self.window = window
+        self.distance: ColourDistance = distance
+        self.mask_power = mask_power
+        self.normalisation: Normalisation = normalisation
+        self.layers: Layers = layers
+        self.feature_distance: FeatureDistance = feature_distance
+        self.inclusion: Literal["prose", "printed"] = inclusion
+
+    def pixel(self, evidence: Evidence) -> PerImage:
+        residual = losses.pixel_residual(evidence.image, evidence.rendering.image, self.distance)
+        return self._masked(residual, evidence)
+
+    def neighbour(self, evidence: Evidence) -> PerImage:
+        image, rendered = evidence.image, evidence.rendering.image
+        residual = losses.neighbour_residual(
+            image, rendered, evidence.face_region, self.window, self.distance
+        )
+        return self._masked(residual, evidence)
+
+    def _masked(self, residual: Mask, evidence: Evidence) -> PerImage:
+        region, visibility = evidence.face_region, evidence.visibility
+        if self.price is not None:
+            self.price.observe(residual, region, visibility)
+            residual = residual / self.price()
+        if self.ceiling is not None:
+            residual = residual.clamp(max=self.ceiling)
+        return losses.masked_loss(residual, region, visibility, self.mask_power, self.normalisation)
+
+    def perceptual_exclusion(self, evidence: Evidence) -> PerImage:
+        return losses.perceptual_exclusion_loss(
+            layers_of(evidence.visible_target_features, self.layers),
+            layers_of(evidence.visible_rendering_features, self.layers),
+            self.feature_distance,
+        )
+
+    def area(self, evidence: Evidence) -> PerImage:
+        return losses.area_loss(evidence.face_region, evidence.visibility, self.mask_power)
+
+    def perceptual_inclusion(self, evidence: Evidence) -> PerImage:
+        prose = self.inclusion == "prose"
+        visible = evidence.visible_target_features if prose else evidence.visible_rendering_features
+        return losses.perceptual_inclusion_loss(
+            layers_of(evidence.target_features, self.layers),
+            layers_of(visible, self.layers),
+            self.feature_distance,
+        )
+
+    def binary(self, evidence: Evidence) -> PerImage:
+        return losses.binary_loss(evidence.face_region, evidence.visibility, self.normalisation)
+
+    def supervised(self, evidence: Evidence) -> PerImage:
+        truth = evidence.batch.visibility
+        if evidence.logits is None or truth is None:
+            raise OccfitError(
+                "The supervised term needs true masks and a segmenter to learn them",
+                remedy="data=synthetic has true masks; choose other terms for data without",
+            )
+        return losses.cross_entropy_loss(evidence.logits, (truth > 0.5).float(), evidence.face_region)
+
+
+class WarmUpObjective(Objective):
+    """Section 3.3's second step: the segmenter learns eq. 9's masks, by cross-entropy over the rendered
+    region.
+
+    Args:
+        threshold: xi of eq. 9, the initialisation's.
+    """
+
+    TERMS = ("cross_entropy",)
+
+    def __init__(self, threshold: float = 0.17):
+        super().__init__({"cross_entropy": 1.0})
+        self.threshold = threshold
+
+    def cross_entropy(self, evidence: Evidence) -> PerImage:
+        if evidence.logits is None:
+            raise OccfitError("The warm-up trains a segmenter, but the mask comes from elsewhere")
+        image, rendered = evidence.image, evidence.rendering.image
+        labels = losses.robust_mask(image, rendered, evidence.face_region, self.threshold)
+        return losses.cross_entropy_loss(evidence.logits, labels, evidence.face_region)

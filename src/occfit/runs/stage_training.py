@@ -1,0 +1,229 @@
+"""One stage: its module, its Trainer, its checkpoints and its logs."""
+
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from occfit.data.datamodule import FaceDataModule
+from occfit.errors import OccfitError
+from occfit.method.module import OccFit
+from occfit.method.objectives import Objective, WarmUpObjective
+from occfit.method.schedule import Phase
+from occfit.method.visibility import visibility_of
+from occfit.metrics.collection import FaceScores
+from occfit.networks.recognition import RecognitionNetwork
+from occfit.runs.build import Networks, derive_seed
+from occfit.runs.callbacks.collapse import CollapseGuard
+from occfit.runs.callbacks.progress import StageProgress
+from occfit.runs.callbacks.stage_checkpoint import StageCheckpoint
+from occfit.runs.callbacks.validation_pictures import ValidationPictures
+from occfit.runs.checkpoint import describe_system, network_state, read_checkpoint, write_checkpoint
+from occfit.runs.config import instantiate
+from occfit.runs.logs.csv_log import CSVLog
+from occfit.runs.logs.wandb_log import begin_wandb
+from occfit.runs.machine import Machine
+from occfit.runs.preparation import Data
+from occfit.runs.run_folder import RunFolder
+from occfit.runs.stage_keys import WITHOUT_SEGMENTER
+from occfit.runs.stage_store import RECORD, StageKey
+
+CHECKPOINT = "stage.ckpt"
+LOGS = "logs"
+WANDB = "lightning.pytorch.loggers.WandbLogger"
+LEARNERS = {"encoder": Phase.RECONSTRUCTION, "segmenter": Phase.SEGMENTATION}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the stages of one run share.
+
+    Attributes:
+        recognition: None where no stage needs one.
+        files: digests of what came from outside the run's configuration, by what it is.
+    """
+
+    config: Mapping[str, Any]
+    folder: RunFolder
+    machine: Machine
+    networks: Networks
+    data: Data
+    recognition: RecognitionNetwork | None
+    files: Mapping[str, str]
+
+
+def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
+    """Trains a stage, from the run's checkpoint within it if there is one, into the folder `partial`.
+
+    Raises:
+        OccfitError: the run was stopped; its checkpoint says how far it came.
+    """
+    started = time.monotonic()
+    module = make_module(run, key)
+    logs = run.folder.logs / key.stage
+    trainer, loader = make_trainer(run, key, logs), make_data(run, key, module.needs_labels)
+    resumed = checkpoint_within(run, key)
+    begun = read_checkpoint(resumed)["global_step"] if resumed else 0
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLog):
+            logger.begin(begun)
+    with expected_warnings(), closing(trainer.loggers):
+        trainer.fit(module, datamodule=loader, ckpt_path=resumed, weights_only=True)
+    write_checkpoint(partial / CHECKPOINT, system_checkpoint(run, key))
+    shutil.copytree(logs, partial / LOGS)
+    record = {"steps": trainer.global_step, "seconds": round(time.monotonic() - started, 1)}
+    (partial / RECORD).write_text(json.dumps(record))
+
+
+@contextmanager
+def expected_warnings() -> Iterator[None]:
+    """Hides what Lightning says of choices that were made on purpose."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode at the start of training.*")
+        warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=r".*your dataloader is not resumable.*")
+        warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+        yield
+
+
+@contextmanager
+def closing(loggers: list[Logger]) -> Iterator[None]:
+    """Ends the stage's run at Weights & Biases: the next stage would go on in it, its steps counted from 0 again."""
+    try:
+        yield
+    finally:
+        if any(isinstance(logger, WandbLogger) for logger in loggers):
+            import wandb
+
+            wandb.finish()
+
+
+def make_module(run: Run, key: StageKey) -> OccFit:
+    """The module of a stage: see the table in `OccFit`'s docstring."""
+    objectives = make_objectives(run.config["objective"], key.stage)
+    learning: Mapping[str, Any] = run.config["optimizer"][key.stage]
+    return OccFit(
+        face_renderer=run.networks.renderer,
+        encoder=run.networks.encoder,
+        segmenter=None if key.stage in WITHOUT_SEGMENTER else run.networks.segmenter,
+        recognition=run.recognition,
+        objectives=objectives,
+        schedule=instantiate(learning["schedule"]),
+        learning={
+            phase: instantiate(learning[network])
+            for network, phase in LEARNERS.items()
+            if learning.get(network) is not None
+        },
+        visibility=visibility_of(run.config["objective"], key.stage, run.networks.skin),
+        scores=FaceScores(),
+        description=describe(run, key),
+    )
+
+
+def make_data(run: Run, key: StageKey, labels: bool) -> FaceDataModule:
+    """Endless batches, since a bad batch is followed by one more."""
+    return FaceDataModule(
+        run.data.stores["train"],
+        run.data.stores["validation"],
+        batch_size=key.batch,
+        seed=derive_seed(key.seed, key.stage, "data"),
+        augmentation=run.data.augmentation,
+        labels=labels,
+        workers=run.config["trainer"]["workers"],
+    )
+
+
+def make_objectives(config: Mapping[str, Any], stage: str) -> dict[Phase, Objective]:
+    match stage:
+        case "initialise":
+            return {Phase.RECONSTRUCTION: instantiate(config["initialisation"])}
+        case "warm_up":
+            return {Phase.SEGMENTATION: WarmUpObjective(config["initialisation"]["threshold"])}
+        case "reconstruct":
+            return {Phase.RECONSTRUCTION: instantiate(config["reconstruction"])}
+        case _:
+            return {phase: instantiate(config[str(phase)]) for phase in Phase}
+
+
+def describe(run: Run, key: StageKey | None) -> dict[str, Any]:
+    """A checkpoint's `occfit` entry: plain containers only."""
+    stage = {} if key is None else {"stage": key.stage, "stage_key": key.digest()}
+    return describe_system(run.config, run.networks.face_model.digest(), **stage)
+
+
+def system_checkpoint(run: Run, key: StageKey | None) -> dict[str, Any]:
+    """The system after a stage; with no stage, of a system that fits without training, it has no weights."""
+    state = {} if key is None else network_state(run.networks.trained())
+    return {"occfit": describe(run, key), "state_dict": state}
+
+
+def checkpoint_within(run: Run, key: StageKey) -> Path | None:
+    """The run's checkpoint, if `resume=true` and it is from within this stage.
+
+    Raises:
+        OccfitError: it is from within this stage, but of another configuration, machine or version.
+    """
+    path = run.folder.checkpoint
+    if not run.config["resume"] or not path.exists():
+        return None
+    checkpoint = read_checkpoint(path)
+    if "loops" not in checkpoint or checkpoint["occfit"]["stage"] != key.stage:
+        return None
+    if checkpoint["occfit"]["stage_key"] != key.digest():
+        raise OccfitError(
+            "The checkpoint is from another machine or another version of occfit or torch",
+            path,
+            "Delete it to begin this stage again, or use the same threads, precision and versions",
+        )
+    return path
+
+
+def make_trainer(run: Run, key: StageKey, logs: Path) -> Trainer:
+    settings, steps = run.config["trainer"], run.config["stages"][key.stage]["steps"]
+    return Trainer(
+        accelerator="gpu" if run.machine.device == "cuda" else "cpu",
+        devices=1,
+        precision=run.machine.precision,  # type: ignore[arg-type]
+        max_steps=steps,
+        max_epochs=-1,
+        logger=make_loggers(run.config, logs),
+        callbacks=make_callbacks(run, key),
+        log_every_n_steps=settings["log_every"],
+        val_check_interval=settings["validate_every"],
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=run.folder.path,
+    )
+
+
+def make_loggers(config: Mapping[str, Any], logs: Path) -> list[Logger]:
+    """The configured loggers, all of which write into the folder `logs`, called after the stage."""
+    return [
+        begin_wandb(node, config, logs.parent, logs.name)
+        if node["_target_"] == WANDB
+        else instantiate(node, save_dir=logs.parent, name=logs.name)
+        for node in config["logger"].values()
+    ]
+
+
+def make_callbacks(run: Run, key: StageKey) -> list[Callback]:
+    settings = run.config["trainer"]
+    watching = [StageProgress(key.stage)] if settings["progress"] else []
+    return [
+        CollapseGuard(),
+        ValidationPictures(),
+        *watching,
+        StageCheckpoint(key.stage, run.folder.checkpoint, settings["save_every"]),
+    ]

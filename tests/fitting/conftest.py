@@ -1,0 +1,21 @@
+"""A run that has learned nothing, and its scores."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from untrained import write_run
+
+from occfit.scoring.scored_system import evaluate_run
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="session")
+def scored(checkpoint) -> tuple[Path, dict[str, Any]]:
+    """A run's folder with its `metrics.json`, and that file's content."""
+    folder = checkpoint.parents[1]
+    return folder, evaluate_run(checkpoint, folder)
