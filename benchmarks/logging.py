@@ -59,7 +59,7 @@ def time_stage(logger: str, steps: int, overrides: Sequence[str]) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = [f"logger={logger}", f"stages.initialise.steps={steps}", "trainer.progress=false"]
-        config = compose(overrides=["pipeline=pretrained", *settings, f"output={folder / 'run'}", *overrides])
+        config = compose(["pipeline=pretrained", *settings, f"output={folder / 'run'}", *overrides])
         run, _ = prepare_run(config, RunFolder(folder / "run"), StageStore(cache_dir() / "stages"))
         fit_stage(run, keys_of(run)[0], folder)
         return json.loads((folder / RECORD).read_text())["seconds"]

@@ -13,16 +13,16 @@ LOG = "step,train/segmentation/area,train/segmentation/total,val/f1\n1,0.5,2.0,\
 
 def write_run(folder: Path) -> Path:
     """Writes the checkpoints, the configuration and a log; returns the path of `last.ckpt`."""
-    config = compose("train", ["preset=smoke", "data.test=12"])
+    config = compose(["preset=smoke", "data.test=12"])
     networks = build_networks(config)
     digest = networks.face_model.digest()
     for stage, name in [("initialise", "initialise"), ("alternate", "last")]:
         content = {
-            "occfit": describe_system(config, digest, stage=stage),
+            "occfit": describe_system(config.plain(), digest, stage=stage),
             "state_dict": network_state(networks.trained()),
         }
         write_checkpoint(folder / "checkpoints" / f"{name}.ckpt", content)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.plain()))
     log = folder / "logs" / "alternate" / "metrics.csv"
     log.parent.mkdir(parents=True)
     log.write_text(LOG)

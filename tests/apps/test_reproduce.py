@@ -88,7 +88,7 @@ def test_a_failed_run_is_told_last_and_the_others_are_done(spec, monkeypatch, ca
     whole = train.train_and_evaluate
 
     def fail(config):
-        if config["system"] == "mofa":
+        if config.system == "mofa":
             raise OccfitError("The masks have collapsed", "step 3")
         whole(config)
 

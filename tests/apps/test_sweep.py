@@ -28,7 +28,7 @@ def test_a_glob_takes_every_pipeline_and_leaves_nothing_in_the_cache(tmp_path, c
     ran = []
     cache = tmp_path / "cache"
     monkeypatch.setenv("OCCFIT_CACHE", str(cache))
-    monkeypatch.setattr("occfit.apps.train.train_and_evaluate", lambda config: ran.append(config["system"]))
+    monkeypatch.setattr("occfit.apps.train.train_and_evaluate", lambda config: ran.append(config.system))
     assert main([*TINY, "-m", "pipeline=glob(*)", f"output={tmp_path}"]) == 0
     assert cache.exists()
     assert not [path for path in cache.rglob("*") if path.is_file()]

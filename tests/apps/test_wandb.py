@@ -58,7 +58,7 @@ def test_a_run_says_its_stage_and_pipeline(runs):
         assert run.config["system"] == system
         assert run.config["preset"] == "smoke"
         assert run.config["objective_name"] == "balanced"
-        assert run.config["pipeline"] == compose(overrides=[f"pipeline={system}"])["pipeline"]
+        assert run.config["pipeline"] == compose([f"pipeline={system}"]).pipeline
         assert run.tags == [system, "smoke", "seed 0"]
 
 
@@ -104,8 +104,8 @@ def test_the_scores_are_a_summary_and_a_table(runs):
 
 
 def test_without_a_connection_a_run_goes_on_offline(tmp_path, monkeypatch):
-    node = compose(overrides=["preset=smoke", "logger=wandb"])["logger"]["wandb"]
-    config = compose(overrides=[*TINY, "logger=wandb"])
+    node = compose(["preset=smoke", "logger=wandb"]).logger["wandb"]
+    config = compose([*TINY, "logger=wandb"])
     whole, calls = wandb_log.instantiate, []
 
     class Unreachable:

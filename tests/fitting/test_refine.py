@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture(scope="module")
 def system() -> FaceSystem:
     """Its encoder hasn't learned anything: it calls every face the mean face."""
-    scale = compose(overrides=["preset=smoke"])["encoder"]["scale"]
+    scale = compose(["preset=smoke"]).encoder["scale"]
     renderer = FaceRenderer(builtin_face_model("coarse"), make_rasterizer("numba"), 64)
     return FaceSystem(Encoder("small", scale=scale), renderer, RobustVisibility(0.05), None)
 

@@ -13,7 +13,7 @@ from occfit.errors import OccfitError
 from occfit.method.module import BAD_BATCHES_IN_A_ROW, OccFit
 from occfit.method.objectives import ReconstructionObjective
 from occfit.method.schedule import ConstantPhase, Learning, Phase
-from occfit.method.visibility import WholeFace
+from occfit.method.visibility import LabelledVisibility, WholeFace
 
 pytestmark = pytest.mark.unit
 
@@ -257,20 +257,38 @@ def test_the_checkpoint_is_plain_and_leaves_the_recognition_network_out(make_mod
     assert prefixes == {"encoder", "segmenter", "objectives"}
 
 
-def test_a_system_without_a_segmenter_counts_the_whole_face_or_the_true_mask(make_module, fit, faces):
-    for mask in ("whole", "labelled"):
-        objective = ReconstructionObjective({"pixel": 1.0, "landmark": 0.01}, mask=mask)
-        module = make_module(
-            "initialise",
-            objectives={Phase.RECONSTRUCTION: objective},
-            schedule=ConstantPhase(Phase.RECONSTRUCTION),
-            visibility=WholeFace(),
-        )
-        fit(module, steps=2)
-        assert module.global_step == 2
+@pytest.mark.parametrize("teacher", [WholeFace(), LabelledVisibility()])
+def test_a_system_without_a_segmenter_learns_behind_its_teachers_mask(make_module, fit, faces, teacher):
+    module = make_module(
+        "initialise",
+        objectives={
+            Phase.RECONSTRUCTION: ReconstructionObjective({"pixel": 1.0, "landmark": 0.01}, mask="hard")
+        },
+        schedule=ConstantPhase(Phase.RECONSTRUCTION),
+        visibility=teacher,
+        teacher=teacher,
+    )
+    assert module.needs_labels == isinstance(teacher, LabelledVisibility)
+    fit(module, steps=2)
+    assert module.global_step == 2
     evidence = module.explain(faces[:2])
-    assert torch.equal(evidence.using("labelled").visibility, faces[:2].visibility)
-    assert (evidence.using("whole").visibility == 1).all()
-    unlabelled = replace(evidence, batch=replace(faces[:2], visibility=None))
+    assert (evidence.visibility == 1).all()
+    expected = faces[:2].visibility if module.needs_labels else torch.ones_like(evidence.visibility)
+    assert torch.equal(evidence.behind("hard").visibility, expected)
+
+
+def test_a_labelled_mask_needs_labels(make_module, faces):
+    module = make_module("alternate", teacher=LabelledVisibility())
     with pytest.raises(OccfitError, match="no true masks"):
-        unlabelled.using("labelled")
+        module.explain(replace(faces[:2], visibility=None))
+
+
+def test_the_segmenter_is_judged_by_its_own_mask_whatever_teaches_the_encoder(make_module, faces):
+    module = make_module("alternate", teacher=WholeFace())
+    evidence = module.explain(faces[:2])
+    segmentation, reconstruction = (
+        module.objective(phase) for phase in (Phase.SEGMENTATION, Phase.RECONSTRUCTION)
+    )
+    assert torch.equal(segmentation.seen(evidence).visibility, evidence.visibility)
+    assert (reconstruction.seen(evidence).visibility == 1).all()
+    assert not (evidence.visibility == 1).all()

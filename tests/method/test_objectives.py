@@ -157,7 +157,7 @@ def test_backgrounds_of_the_rendering(evidence):
     assert torch.equal(black, evidence.rendering.image)
     assert torch.equal(target[~inside], evidence.image[~inside])
     assert torch.equal(target[inside], evidence.rendering.image[inside])
-    blocked = evidence.using("hard").rendering_on("occluded_target")
+    blocked = evidence.behind("hard").rendering_on("occluded_target")
     hidden = (evidence.visibility <= 0.5).expand_as(evidence.image)
     assert torch.equal(blocked[hidden], evidence.image[hidden])
     assert torch.equal(blocked[~hidden & inside], evidence.rendering.image[~hidden & inside])

@@ -3,7 +3,7 @@
 import pytest
 from lightning.pytorch.loggers import Logger
 
-from occfit.runs.stage_keys import VERSIONS
+from occfit.runs.stage import STAGES
 
 pytestmark = pytest.mark.unit
 
@@ -50,7 +50,7 @@ class Totals(Logger):
 def test_ten_steps_are_the_recorded_ones(make_module, fit, stage):
     """Beyond rounding: if this fails, a stage computes something else from the same configuration.
 
-    Raise the stage's number in `stage_keys.VERSIONS`, and record the new numbers with it.
+    Raise the stage's number in `occfit.runs.stage`, and record the new numbers with it.
     """
     version, recorded = RECORDED[stage]
     totals = Totals()
@@ -58,4 +58,4 @@ def test_ten_steps_are_the_recorded_ones(make_module, fit, stage):
     assert len(totals.values) == STEPS
     found = ", ".join(f"{value:.5f}" for value in totals.values)
     assert totals.values == pytest.approx(recorded, rel=0.01), found
-    assert VERSIONS[stage] == version
+    assert STAGES[stage].version == version

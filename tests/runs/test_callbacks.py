@@ -14,6 +14,7 @@ from tiny_world import plain_evidence
 from torch import nn
 
 from occfit.errors import OccfitError
+from occfit.method.visibility import RobustVisibility
 from occfit.runs.callbacks.collapse import CollapseGuard
 from occfit.runs.callbacks.progress import StageProgress, describe_pace, describe_seconds
 from occfit.runs.callbacks.validation_pictures import KEY, ValidationPictures, picture_grid
@@ -63,8 +64,7 @@ def test_one_dark_batch_is_no_collapse(make_module, fit):
 
 
 def test_the_initialisations_mask_isnt_watched(make_module, fit):
-    module = make_module("initialise")
-    module.visibility = lambda batch, rendering, segmenter: (torch.zeros_like(rendering.face_region), None)
+    module = make_module("initialise", visibility=RobustVisibility(0.0))  # nothing is that near
     fit(module, steps=6, callbacks=[CollapseGuard(window=2)])
     assert module.global_step == 6
 

@@ -7,7 +7,7 @@ import yaml
 
 from occfit.errors import OccfitError, nearest
 from occfit.runs.build import has_papers_assets
-from occfit.runs.config import SCHEMAS, compose, conf_dir, instantiate
+from occfit.runs.config import SCHEMAS, compose, compose_plain, conf_dir, instantiate
 from occfit.runs.logs.csv_log import CSVLog
 from occfit.runs.schema import Component, check, locate
 from occfit.runs.stage_training import make_loggers
@@ -30,23 +30,23 @@ PIPELINES, PRESETS = names("pipeline"), names("preset")
 def test_every_yaml_composes_to_a_checked_configuration(group, name):
     override = [] if group == "preset" else [f"{group}={name}"]
     preset = name if group == "preset" else "smoke"
-    config = compose(overrides=[f"preset={preset}", "output=/nowhere", *override])
-    assert config["preset"] == preset
+    config = compose([f"preset={preset}", "output=/nowhere", *override])
+    assert config.preset == preset
 
 
 def test_joint_updates_take_turns_at_every_batch():
-    schedule = compose(overrides=["preset=laptop", "schedule=joint"])["optimizer"]["alternate"]["schedule"]
+    schedule = compose(["preset=laptop", "schedule=joint"]).optimizer.alternate.schedule
     phases = [str(instantiate(schedule).phase_at(step)) for step in range(4)]
     assert phases == ["segmentation", "reconstruction"] * 2
-    usual = compose(overrides=["preset=laptop"])["optimizer"]["alternate"]["schedule"]
+    usual = compose(["preset=laptop"]).optimizer.alternate.schedule
     assert usual["period"] == 60
 
 
 def test_every_application_composes():
     assert names(".") == sorted(SCHEMAS)
-    config = compose("evaluate", ["checkpoint=/nowhere/last.ckpt", "data=synthetic", "size=64"])
+    config = compose_plain("evaluate", ["checkpoint=/nowhere/last.ckpt", "data=synthetic", "size=64"])
     assert config["data"]["size"] == 64
-    assert "data" not in compose("evaluate", ["checkpoint=/nowhere/last.ckpt", "size=64"])
+    assert "data" not in compose_plain("evaluate", ["checkpoint=/nowhere/last.ckpt", "size=64"])
 
 
 def nodes(value) -> list[dict]:
@@ -68,7 +68,7 @@ NOT_HERE = {"bfm2017": "no face model file", "nvdiffrast": "nvdiffrast"} | dict.
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group in COMPONENTS for name in names(group)])
 def test_every_component_can_be_made(tmp_path, monkeypatch, group, name):
     monkeypatch.setenv("OCCFIT_ASSETS", str(tmp_path))
-    found = nodes(compose(overrides=["preset=smoke", "output=/nowhere", f"{group}={name}"])[group])
+    found = nodes(compose_plain("train", ["preset=smoke", "output=/nowhere", f"{group}={name}"])[group])
     assert found
     if name in NOT_HERE:
         with pytest.raises(OccfitError, match=NOT_HERE[name]):
@@ -79,7 +79,7 @@ def test_every_component_can_be_made(tmp_path, monkeypatch, group, name):
 
 @pytest.mark.parametrize("name", names("logger"))
 def test_every_logger_can_be_made(tmp_path, name):
-    config = compose(overrides=["preset=smoke", "output=/nowhere", f"logger={name}"])
+    config = compose(["preset=smoke", "output=/nowhere", f"logger={name}"])
     loggers = make_loggers(config, tmp_path / "alternate")
     assert any(isinstance(logger, CSVLog) for logger in loggers)
     assert len(loggers) == 1 + (name != "csv")
@@ -90,9 +90,9 @@ def test_every_logger_can_be_made(tmp_path, name):
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_every_pipeline_composes_with_every_preset(pipeline, preset):
-    config = compose(overrides=[f"preset={preset}", f"pipeline={pipeline}"])
-    assert config["system"] == pipeline
-    assert config["output"] == f"runs/{pipeline}-{preset}-0"
+    config = compose([f"preset={preset}", f"pipeline={pipeline}"])
+    assert config.system == pipeline
+    assert config.output == f"runs/{pipeline}-{preset}-0"
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -100,26 +100,34 @@ def test_a_pipeline_is_a_short_delta_that_names_its_row(pipeline):
     text = (CONF / "pipeline" / f"{pipeline}.yaml").read_text()
     assert len(text.splitlines()) < 15
     assert "# Table" in text
-    assert set(yaml.safe_load(text)) <= {"system", "pipeline", "objective", "augmentation", "fitting"}
+    assert set(yaml.safe_load(text)) <= {
+        *("defaults", "system", "pipeline", "objective", "augmentation", "fitting")
+    }
 
 
 ENCODER = ["pixel", "perceptual", "landmark", "prior"]
 AROUND = ["perceptual_exclusion", "area", "perceptual_inclusion", "binary"]
 ALTERNATION = ["initialise", "warm_up", "alternate"]
+MASKS = {
+    "predicted": "PredictedVisibility",
+    "whole": "WholeFace",
+    "labelled": "LabelledVisibility",
+    "skin": "SkinVisibility",
+}
 ROWS = {
-    "pretrained": (["initialise"], "hard", ENCODER, ["neighbour", *AROUND]),
-    "baseline": (ALTERNATION, "hard", ENCODER, ["pixel", "area", "binary"]),
-    "neighbour": (ALTERNATION, "hard", ENCODER, ["neighbour", "area", "binary"]),
-    "perceptual": (ALTERNATION, "hard", ENCODER, ["pixel", *AROUND]),
-    "proposed": (ALTERNATION, "hard", ENCODER, ["neighbour", *AROUND]),
+    "pretrained": (["initialise"], "predicted", ENCODER, ["neighbour", *AROUND]),
+    "baseline": (ALTERNATION, "predicted", ENCODER, ["pixel", "area", "binary"]),
+    "neighbour": (ALTERNATION, "predicted", ENCODER, ["neighbour", "area", "binary"]),
+    "perceptual": (ALTERNATION, "predicted", ENCODER, ["pixel", *AROUND]),
+    "proposed": (ALTERNATION, "predicted", ENCODER, ["neighbour", *AROUND]),
     "mofa": (["reconstruct"], "whole", ["pixel", "landmark", "prior"], None),
     "supervised_mofa": (["reconstruct"], "labelled", ENCODER, None),
     "cutmix": (["reconstruct"], "labelled", ENCODER, None),
     "cutout": (["reconstruct"], "labelled", ENCODER, None),
     "deep3d": (["reconstruct"], "skin", [*ENCODER, "albedo_variance"], None),
-    "egger": ([], None, None, None),
-    "supervised_segmenter": (ALTERNATION, "hard", ENCODER, ["supervised"]),
-    "guided": (ALTERNATION, "hard", ENCODER, ["neighbour", *AROUND, "supervised"]),
+    "egger": ([], "predicted", None, None),
+    "supervised_segmenter": (ALTERNATION, "predicted", ENCODER, ["supervised"]),
+    "guided": (ALTERNATION, "predicted", ENCODER, ["neighbour", *AROUND, "supervised"]),
 }
 
 
@@ -129,22 +137,23 @@ def test_every_pipeline_is_a_row():
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_rows_stages_and_terms_are_exactly_its_own(pipeline):
-    stages, mask, encoder, segmenter = ROWS[pipeline]
-    config = compose(overrides=[f"pipeline={pipeline}"])
-    assert config["pipeline"] == stages
+    stages, visibility, encoder, segmenter = ROWS[pipeline]
+    config = compose([f"pipeline={pipeline}"])
+    assert config.pipeline == stages
     for part, terms in (("reconstruction", encoder), ("segmentation", segmenter)):
         if terms is not None:
-            assert config["objective"][part]["terms"] == terms
-            assert instantiate(config["objective"][part]).terms == tuple(terms)
-    if mask is not None:
-        assert config["objective"]["reconstruction"]["mask"] == mask
+            node = getattr(config.objective, part)
+            assert node["terms"] == terms
+            assert instantiate(node).terms == tuple(terms)
+    assert config.visibility["_target_"].rpartition(".")[2] == MASKS[visibility]
 
 
 def test_the_ablations_differ_only_in_their_terms_and_stages():
-    base = compose(overrides=["preset=paper", "pipeline=proposed"])
+    base = compose_plain("train", ["preset=paper", "pipeline=proposed"])
+    own = {"system", "pipeline", "objective", "visibility", "output", "augmentation", "fitting"}
     for pipeline in PIPELINES:
-        other = compose(overrides=["preset=paper", f"pipeline={pipeline}"])
-        for key in set(base) - {"system", "pipeline", "objective", "output", "augmentation", "fitting"}:
+        other = compose_plain("train", ["preset=paper", f"pipeline={pipeline}"])
+        for key in set(base) - own:
             assert other[key] == base[key]
         assert other["augmentation"].pop("patch", None) is None or pipeline in ("cutmix", "cutout")
         assert other["augmentation"] == base["augmentation"]
@@ -191,7 +200,7 @@ def test_the_ablations_differ_only_in_their_terms_and_stages():
 )
 def test_a_mistake_is_refused_with_the_right_name(override, message):
     with pytest.raises(OccfitError, match=message) as caught:
-        compose(overrides=[*SMOKE, *override.split()])
+        compose([*SMOKE, *override.split()])
     assert "\n" not in str(caught.value)
 
 
@@ -248,7 +257,7 @@ def test_the_configuration_lies_in_the_checkout():
 
 
 def test_only_the_papers_assets_pass_for_the_papers():
-    paper = compose(overrides=["preset=paper"])
+    paper = compose(["preset=paper"])
     assert has_papers_assets(paper)
     for override in ("recognition=arcface", "recognition=synthetic", "face_model=builtin"):
-        assert not has_papers_assets(compose(overrides=["preset=paper", override]))
+        assert not has_papers_assets(compose(["preset=paper", override]))

@@ -3,41 +3,48 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from lightning.pytorch import Callback
+from small_model import small_model
 from tiny_run import TINY
+from torch import nn
 
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
 from occfit.data.store import PreparedStore, StoreWriter
 from occfit.data.synthetic.split_stores import prepare_synthetic, recognition_identities
 from occfit.errors import OccfitError
+from occfit.face_model.files import save_face_model
 from occfit.fitting.face_system import build_system
-from occfit.method.visibility import fit_skin_colour
+from occfit.method.visibility import SkinVisibility
+from occfit.networks.encoder import Encoder
 from occfit.rendering.rasterize import nvdiffrast
-from occfit.runs import preparation, stage_training
+from occfit.runs import preparation, stage_keys, stage_training
 from occfit.runs.build import NOT_THE_PAPERS, build_networks
 from occfit.runs.callbacks.stage_checkpoint import StoppedError
 from occfit.runs.checkpoint import read_checkpoint
-from occfit.runs.config import compose
+from occfit.runs.config import TrainConfig, compose, parse_training
 from occfit.runs.machine import Machine
 from occfit.runs.preparation import prepare_recognition, prepare_stores
 from occfit.runs.run_folder import RunFolder
+from occfit.runs.stage import STAGES
 from occfit.runs.stage_keys import stage_key
 from occfit.runs.stage_store import StageStore
-from occfit.runs.stages import train
+from occfit.runs.stage_training import fit_stage
+from occfit.runs.stages import keys_of, prepare_run, train
 
 pytestmark = pytest.mark.unit
 
-STAGES = ("initialise", "warm_up", "alternate")
+TRAINED = ("initialise", "warm_up", "alternate")
 CPU = Machine("cpu", "32-true", 1)
 
 
-def tiny(output: Path, *overrides: str) -> dict:
-    return compose(overrides=[*TINY, f"output={output}", *overrides])
+def tiny(output: Path, *overrides: str) -> TrainConfig:
+    return compose([*TINY, f"output={output}", *overrides])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +71,7 @@ def test_a_run_leaves_its_scores_its_system_its_configuration_and_its_logs(whole
     assert set(metrics["test_sets"]) >= {"neutral", "glasses", "scarf", "ar_overall", "overall"}
     assert any(NOT_THE_PAPERS in note.lower() for note in metrics["notes"])
     assert (
-        compose(overrides=["preset=smoke"]).keys()
+        compose(["preset=smoke"]).plain().keys()
         == read_checkpoint(whole_run / "checkpoints" / "last.ckpt")["occfit"]["config"].keys()
     )
     for stage in ("initialise", "warm_up", "alternate"):
@@ -155,6 +162,38 @@ def test_a_supervised_system_says_that_it_needs_masks(no_masks, tmp_path, pipeli
         trained(tmp_path / "run", pipeline)
 
 
+class Forgetful(nn.Module):
+    """An encoder that draws random numbers while it learns."""
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder, self.dropout = encoder, nn.Dropout(0.2)
+
+    def forward(self, image: torch.Tensor):
+        return self.encoder(self.dropout(image))
+
+
+def test_a_stage_draws_the_same_numbers_whatever_ran_before(whole_run, tmp_path):
+    """Networks may draw while they learn, as one with dropout does; each stage is seeded for itself."""
+    weights = []
+    for name in ("first", "second"):
+        folder = RunFolder(tmp_path / name)
+        run, _ = prepare_run(tiny(folder.path, "pipeline=mofa"), folder, StageStore(cache_dir() / "stages"))
+        networks = replace(run.networks, encoder=Forgetful(run.networks.encoder))
+        torch.rand(len(name))  # so that torch's generator isn't where it was
+        (tmp_path / name / "stage").mkdir(parents=True)
+        fit_stage(replace(run, networks=networks), keys_of(run)[0], tmp_path / name / "stage")
+        weights.append(networks.encoder.state_dict())
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_a_face_model_of_other_sizes_is_refused_at_once(tmp_path):
+    save_face_model(small_model(shape=60, expression=64, albedo=80), tmp_path / "model.h5")
+    overrides = ["face_model=bfm2017", f"face_model.path={tmp_path / 'model.h5'}", "face_model.shape=60"]
+    with pytest.raises(OccfitError, match=r"60 shape components.*answers with 80.*face_model.shape=80"):
+        train_and_evaluate(tiny(tmp_path / "run", *overrides))
+
+
 @pytest.mark.parametrize("pipeline", ["mofa", "supervised_mofa", "cutmix", "cutout"])
 def test_a_pipeline_without_a_segmenter_trains_and_hides_nothing(whole_run, tmp_path, pipeline):
     train_and_evaluate(tiny(tmp_path / "run", f"pipeline={pipeline}", "data.test=4"))
@@ -170,14 +209,15 @@ def test_a_pipeline_without_a_segmenter_trains_and_hides_nothing(whole_run, tmp_
 def test_deep3d_weighs_by_skin_colour_and_its_mask_is_the_skins(whole_run, tmp_path):
     train_and_evaluate(tiny(tmp_path / "run", "pipeline=deep3d"))
     checkpoint = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
-    assert {key.split(".")[0] for key in checkpoint["state_dict"]} == {"encoder", "segmenter", "skin"}
-    networks = build_networks(checkpoint["occfit"]["config"])
-    assert networks.skin is not None
-    train = prepare_stores(checkpoint["occfit"]["config"], networks.face_model)["train"]
-    fit_skin_colour(networks.skin, train)
+    assert {key.split(".")[0] for key in checkpoint["state_dict"]} == {"encoder", "segmenter", "visibility"}
+    config = parse_training(checkpoint["occfit"]["config"])
+    networks = build_networks(config)
+    train = prepare_stores(config.data, networks.face_model)["train"]
+    networks.visibility.prepare(train)
     batch = train.batch(range(4))
     found = build_system(checkpoint, tmp_path)(batch)
-    assert torch.equal(found.visibility, networks.skin(batch.image))
+    assert isinstance(networks.visibility, SkinVisibility)
+    assert torch.equal(found.visibility, networks.visibility.detector(batch.image))
 
 
 def test_egger_makes_an_ordinary_run_without_training_anything(whole_run, empty_store, tmp_path):
@@ -211,7 +251,7 @@ def test_each_stage_and_the_scores_are_runs_of_their_own_at_weights_and_biases(
     whole_run, empty_store, tmp_path
 ):
     train_and_evaluate(tiny(tmp_path / "run", "logger=wandb"))
-    assert len(list((tmp_path / "run" / "logs" / "wandb").glob("offline-run-*"))) == len(STAGES) + 1
+    assert len(list((tmp_path / "run" / "logs" / "wandb").glob("offline-run-*"))) == len(TRAINED) + 1
 
 
 class StopAt(Callback):
@@ -230,7 +270,7 @@ def stop(monkeypatch, stage: str, step: int, number: signal.Signals) -> None:
     make = stage_training.make_callbacks
 
     def make_and_stop(run, key):
-        stopping = [StopAt(step, number)] if key.stage == stage and not run.config["resume"] else []
+        stopping = [StopAt(step, number)] if key.stage == stage and not run.config.resume else []
         return [*make(run, key), *stopping]
 
     monkeypatch.setattr(stage_training, "make_callbacks", make_and_stop)
@@ -282,7 +322,7 @@ def scores(run: Path) -> str:
 
 def assert_same_run(run: Path, expected: Path) -> None:
     assert scores(run) == scores(expected)
-    for name in ("scores.csv", *(f"logs/{stage}/metrics.csv" for stage in STAGES)):
+    for name in ("scores.csv", *(f"logs/{stage}/metrics.csv" for stage in TRAINED)):
         assert (run / name).read_bytes() == (expected / name).read_bytes(), name
     states = [
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -321,14 +361,14 @@ def test_an_output_that_is_a_file_is_refused(tmp_path):
 def test_the_papers_preset_needs_the_papers_assets(tmp_path, monkeypatch, overrides, asset):
     monkeypatch.setenv("OCCFIT_ASSETS", str(tmp_path))
     with pytest.raises(OccfitError, match=asset) as caught:
-        train_and_evaluate(compose(overrides=[*overrides, f"output={tmp_path / 'run'}"]))
+        train_and_evaluate(compose([*overrides, f"output={tmp_path / 'run'}"]))
     assert "licence" in str(caught.value).lower() or "CC BY-SA" in str(caught.value)
     assert "face_model=builtin recognition=synthetic" in str(caught.value)
 
 
 def key_of(stage: str = "alternate", *overrides: str, machine: Machine = CPU, parent="p", files=None) -> str:
     config = tiny(Path("/nowhere"), *overrides)
-    return stage_key(stage, config, machine, parent, files or {"face_model": "f"}).digest()
+    return stage_key(STAGES[stage], config, machine, parent, files or {"face_model": "f"}).digest()
 
 
 @pytest.mark.parametrize(
@@ -343,6 +383,7 @@ def key_of(stage: str = "alternate", *overrides: str, machine: Machine = CPU, pa
         "objective.segmentation.weights.area=2",
         "objective.reconstruction.weights.pixel=2",
         "pipeline=baseline",
+        "visibility=whole",
         "optimizer.alternate.encoder.optimizer.lr=0.5",
         "optimizer.alternate.schedule.period=5",
         "stages.alternate.steps=7",
@@ -367,6 +408,14 @@ def test_the_machine_the_parent_and_files_change_the_key():
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("package", ["numpy", "numba", "opencv-python-headless", "albumentations"])
+def test_what_pixels_are_made_with_changes_the_key(monkeypatch, package):
+    before = key_of()
+    versions = stage_keys.package_versions()
+    monkeypatch.setattr(stage_keys, "package_versions", lambda: {**versions, package: "0.0"})
+    assert key_of() != before
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_what_auto_draws_with_on_a_gpu_changes_the_key(monkeypatch, device):
     keys = []
@@ -386,6 +435,7 @@ def test_what_auto_draws_with_on_a_gpu_changes_the_key(monkeypatch, device):
         "trainer.progress=true",
         "trainer.save_every=7",
         "trainer.log_every=3",
+        "data.test=5",
     ],
 )
 def test_what_does_not_decide_a_stage_leaves_its_key(override):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from occfit.data.store import PreparedStore
+    from occfit.runs.config import EvaluateConfig
 
 
 SOURCES = ("checkpoint", "predictions", "pictures")
@@ -22,11 +23,14 @@ def main(arguments: Sequence[str]) -> int:
     from rich.console import Console
 
     from occfit.apps.sweep import print_outcomes
+    from occfit.runs.config import parse_evaluation
     from occfit.runs.hydra_app import run_app
     from occfit.runs.outcome import read_outcomes, sweep_folder
 
     with sweep_folder(arguments) as folder:
-        code = run_app("evaluate", arguments, evaluate, prepare=take_size)
+        code = run_app(
+            "evaluate", arguments, lambda plain: evaluate(parse_evaluation(plain)), prepare=take_size
+        )
         outcomes = read_outcomes(folder)
     print_outcomes(outcomes, Console())
     return code or int(any(outcome.error for outcome in outcomes))
@@ -57,7 +61,7 @@ def require_one(config: Mapping[Any, Any]) -> None:
         raise OccfitError(f"{given[0]}= needs the data that it is about", remedy="Say data=synthetic")
 
 
-def evaluate(config: dict[str, Any]) -> None:
+def evaluate(config: "EvaluateConfig") -> None:
     """Scores a checkpoint or predictions, and writes `metrics.json` and `scores.csv` into `output`."""
     from rich.console import Console
 
@@ -66,26 +70,27 @@ def evaluate(config: dict[str, Any]) -> None:
     from occfit.scoring.predictions import evaluate_predictions, write_pictures
     from occfit.scoring.scored_system import evaluate_run
 
-    machine = prepare_machine(config["accelerator"], "32-true", config["threads"])
-    output = Path(config["output"])
-    stores = None if config.get("data") is None else prepare_test_sets(config)
-    if config["pictures"] is not None:
+    machine = prepare_machine(config.accelerator, "32-true", config.threads)
+    output = Path(config.output)
+    stores = None if config.data is None else prepare_test_sets(config)
+    if config.pictures is not None:
         assert stores is not None
-        count = write_pictures(stores, Path(config["pictures"]))
-        print(f"{count} pictures: {config['pictures']}")
-    elif config["predictions"] is not None:
+        count = write_pictures(stores, Path(config.pictures))
+        print(f"{count} pictures: {config.pictures}")
+    elif config.predictions is not None:
         assert stores is not None
-        names = (config["system"], config["preset"], config["seed"])
-        print_scores(evaluate_predictions(Path(config["predictions"]), output, stores, *names), Console())
+        names = (config.system, config.preset, config.seed)
+        print_scores(evaluate_predictions(Path(config.predictions), output, stores, *names), Console())
     else:
-        checkpoint = Path(config["checkpoint"])
+        assert config.checkpoint is not None
+        checkpoint = Path(config.checkpoint)
         if output.resolve() == checkpoint.resolve().parent.parent:
             raise OccfitError("The folder holds the run's own scores", output, "Choose another output=")
-        scores = evaluate_run(checkpoint, output, machine.device, stores, config["refine"], progress=True)
+        scores = evaluate_run(checkpoint, output, machine.device, stores, config.refine, progress=True)
         print_scores(scores, Console())
 
 
-def prepare_test_sets(config: dict[str, Any]) -> dict[str, "PreparedStore"]:
+def prepare_test_sets(config: "EvaluateConfig") -> dict[str, "PreparedStore"]:
     """The test sets of the data that the command line names, of the checkpoint's face model or of the built-in one."""
     from occfit.face_model.builtin.model import builtin_face_model
     from occfit.runs.checkpoint import read_checkpoint
@@ -93,10 +98,11 @@ def prepare_test_sets(config: dict[str, Any]) -> dict[str, "PreparedStore"]:
     from occfit.runs.preparation import prepare_stores
     from occfit.scoring.scored_system import TRAINING_SPLITS
 
-    if config["checkpoint"] is None:
+    if config.checkpoint is None:
         face_model = builtin_face_model()
     else:
-        node = read_checkpoint(Path(config["checkpoint"]))["occfit"]["config"]["face_model"]
+        node = read_checkpoint(Path(config.checkpoint))["occfit"]["config"]["face_model"]
         face_model = instantiate(node)
-    stores = prepare_stores(config, face_model)
+    assert config.data is not None
+    stores = prepare_stores(config.data, face_model)
     return {name: store for name, store in stores.items() if name not in TRAINING_SPLITS}

@@ -33,7 +33,7 @@ def report_run(run: Path, device: str = "cpu") -> Path:
     """
     scores = read_scores(run / "scores.csv")
     trained = load_run(run / "checkpoints" / "last.ckpt", device)
-    seed = trained.config["seed"]
+    seed = trained.config.seed
     examples = [
         draw_examples(trained.systems[SYSTEM], name, store, scores[name], seed, RANDOM, WORST, device)
         for name, store in run_test_sets(trained).items()

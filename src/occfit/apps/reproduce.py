@@ -84,7 +84,7 @@ def run_one(row: str, preset: str, seed: int, runs: Path, overrides: Sequence[st
     settings = [f"pipeline={row}", f"preset={preset}", f"seed={seed}", f"output={folder}"]
     try:
         resume = f"resume={str((folder / 'config.yaml').exists()).lower()}"
-        train_and_evaluate(compose(overrides=[*settings, resume, *overrides]))
+        train_and_evaluate(compose([*settings, resume, *overrides]))
     except StoppedError:
         raise
     except Exception as error:

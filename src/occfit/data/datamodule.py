@@ -1,8 +1,7 @@
 """Prepared stores to batches, for Lightning's trainer and for plain loops."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -19,8 +18,8 @@ class FaceDataModule(LightningDataModule):
     """The batches of a training stage.
 
     Training batches don't end with an epoch: they are numbered, and a resumed training goes on with the next
-    number. The number is kept in the trainer's checkpoint; without a trainer, set `start_batch`. The trainer must
-    not put a sampler of its own in place (`use_distributed_sampler=False`).
+    number, which whoever trains keeps and gives as `first_batch`. The trainer must not put a sampler of its own in
+    place (`use_distributed_sampler=False`).
 
     Args:
         train: what is trained on.
@@ -28,6 +27,7 @@ class FaceDataModule(LightningDataModule):
         test: what is scored, by name.
         batch_size: of a training step, over all processes.
         scoring_batch_size: of each process when nothing is trained.
+        first_batch: gives the number of the first training batch, asked when the loader is made.
         steps: number of training batches; None goes on for ever, until the trainer has enough.
         seed: decides order and augmentation.
         augmentation: of the training samples; None leaves them as they are.
@@ -46,6 +46,7 @@ class FaceDataModule(LightningDataModule):
         *,
         batch_size: int = 16,
         scoring_batch_size: int = 32,
+        first_batch: Callable[[], int] = lambda: 0,
         steps: int | None = None,
         seed: int = 0,
         augmentation: Augmentation | None = None,
@@ -58,8 +59,7 @@ class FaceDataModule(LightningDataModule):
         self.test = {name: _opened(store) for name, store in (test or {}).items()}
         self.batch_size, self.scoring_batch_size, self.steps = batch_size, scoring_batch_size, steps
         self.seed, self.augmentation, self.labels, self.workers = seed, augmentation, labels, workers
-        self.start_batch = 0
-        self._processed_before = 0
+        self.first_batch = first_batch
         for name, value, least in (
             ("batch_size", batch_size, 1),
             ("scoring_batch_size", scoring_batch_size, 1),
@@ -71,11 +71,10 @@ class FaceDataModule(LightningDataModule):
         _check_sizes([self.train, *([self.validation] if self.validation else []), *self.test.values()])
 
     def train_dataloader(self) -> DataLoader:
-        """The training batches from `start_batch` on."""
-        self._processed_before = self._processed()
+        """The training batches from `first_batch` on."""
         rank, world = self._place()
         batches = TrainingBatches(
-            len(self.train), self.batch_size, self.seed, self.start_batch, self.steps, rank, world
+            len(self.train), self.batch_size, self.seed, self.first_batch(), self.steps, rank, world
         )
         samples = TrainingSet(self.train, self.seed, self.augmentation, self.labels)
         return self._loader(samples, batches)
@@ -95,23 +94,6 @@ class FaceDataModule(LightningDataModule):
         """Any store's samples in its order."""
         batches = ScoringBatches(len(store), self.scoring_batch_size, *self._place())
         return self._loader(ScoringSet(store), batches)
-
-    @property
-    def next_batch(self) -> int:
-        """The number of the first batch that hasn't been trained on."""
-        return self.start_batch + self._processed() - self._processed_before
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"next_batch": self.next_batch}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.start_batch = state_dict["next_batch"]
-
-    def _processed(self) -> int:
-        if self.trainer is None:
-            return 0
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress.total
-        return progress.processed  # pyright: ignore[reportAttributeAccessIssue]
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

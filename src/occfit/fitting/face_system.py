@@ -10,14 +10,14 @@ from torch import nn
 
 from occfit.errors import OccfitError
 from occfit.fitting.em.em_fitting import EMFitting
-from occfit.method.visibility import VisibilitySource, visibility_of
+from occfit.method.visibility import VisibilitySource
 from occfit.networks.encoder import Encoder
 from occfit.networks.segmenter import UNet
 from occfit.rendering.renderer import FaceRenderer
 from occfit.runs.build import build_networks
 from occfit.runs.checkpoint import load_networks
-from occfit.runs.config import instantiate
-from occfit.runs.stage_keys import WITHOUT_SEGMENTER
+from occfit.runs.config import TrainConfig, instantiate, parse_training
+from occfit.runs.stage import find_stage
 from occfit.types import Explanation, FaceBatch
 
 Explain = Callable[[FaceBatch], Explanation]
@@ -60,7 +60,7 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> System:
             trained with, or the weights belong to other networks.
     """
     entry = checkpoint["occfit"]
-    config = portable(entry["config"])
+    config = portable(parse_training(entry["config"]))
     networks = build_networks(config)
     if networks.face_model.digest() != entry["face_model"]:
         raise OccfitError(
@@ -68,17 +68,20 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> System:
             where,
             "Use the face model file, and the version of occfit, that it was trained with.",
         )
-    if config.get("fitting"):
-        return instantiate(config["fitting"], renderer=networks.renderer, seed=config["seed"])
-    stage = entry.get("stage")
-    segmenter = None if stage in WITHOUT_SEGMENTER else networks.segmenter
+    if config.fitting:
+        return instantiate(config.fitting, renderer=networks.renderer, seed=config.seed)
+    stage = find_stage(str(entry.get("stage")))
+    segmenter = networks.segmenter if stage.has_segmenter else None
     parts = replace(networks, segmenter=segmenter).trained()
     load_networks(parts, checkpoint["state_dict"], where)
-    visibility = visibility_of(config["objective"], stage, networks.skin)
+    visibility = stage.system_mask(config, networks.visibility)
     return FaceSystem(networks.encoder, networks.renderer, visibility, segmenter)
 
 
-def portable(config: Mapping[str, Any]) -> dict[str, Any]:
+def portable(config: TrainConfig) -> TrainConfig:
     """The configuration without what only the machine of the training needs to have."""
-    encoder = config["encoder"] | {"weights": None}
-    return {**config, "encoder": encoder, "rasterizer": config["rasterizer"] | {"name": "auto"}}
+    return replace(
+        config,
+        encoder={**config.encoder, "weights": None},
+        rasterizer={**config.rasterizer, "name": "auto"},
+    )

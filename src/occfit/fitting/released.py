@@ -73,7 +73,7 @@ def read_release(folder: Path) -> dict[str, Any]:
         raise OccfitError("The released system can't be read; it is damaged", folder) from error
     if not isinstance(entry, Mapping) or not entry.keys() >= {"format", "config", "size", "system"}:
         raise OccfitError("The file doesn't describe a released system", folder / ENTRY)
-    if entry["format"] > FORMAT or entry.get(BUILTIN_VERSION) != VERSION:
+    if entry["format"] != FORMAT or entry.get(BUILTIN_VERSION) != VERSION:
         raise OccfitError("The released system is of another version of occfit", folder, "Install that one")
     resolution = entry["config"]["face_model"].get("resolution", "coarse")
     digest = builtin_face_model(resolution).digest()

@@ -15,7 +15,7 @@ from occfit.types import FaceBatch, FaceParams, Image, Mask, Rendering
 
 Layers = Literal["identity", "maps"]
 Background = Literal["black", "target", "occluded_target"]
-MaskUse = Literal["soft", "detached", "hard", "whole", "labelled", "skin"]
+MaskGradient = Literal["soft", "detached", "hard"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +30,7 @@ class Evidence:
         logits: the segmenter's, where the mask is its.
         recognition: the network F; None where no term needs one.
         face_model: of the rendering; None where no term needs it.
+        teaching: the mask behind which the encoder learns, where that is another one than `visibility`.
     """
 
     batch: FaceBatch
@@ -39,6 +40,7 @@ class Evidence:
     logits: Mask | None = None
     recognition: RecognitionNetwork | None = None
     face_model: MorphableModel | None = None
+    teaching: Mask | None = None
 
     @property
     def image(self) -> Image:
@@ -53,34 +55,19 @@ class Evidence:
         """The paper's Omega."""
         return self.face_region * self.visibility
 
-    def using(self, mask: MaskUse) -> "Evidence":
+    def behind(self, gradient: MaskGradient) -> "Evidence":
         """The same with the mask as the encoder's phase shall see it.
 
         Args:
-            mask: `soft`: the probability, with its gradient, which reaches the encoder through the segmenter.
-                `detached`: the probability as a fixed weight. `hard`: 1 where it is above 0.5; fixed as well.
-                `whole`: 1 everywhere, for a system that knows no occlusion. `labelled`: the true one, for the
-                supervised systems. `skin`: 1 where it is above 0.5, the probability below, fixed: what Deng et al.
-                2019 (eq. 3) make of a skin detector's.
-
-        Raises:
-            OccfitError: the true mask is asked for, and the batch has none.
+            gradient: `soft`: the mask with its gradient, which reaches the encoder through the segmenter.
+                `detached`: the mask as a fixed weight. `hard`: 1 where it is above 0.5, else 0; fixed as well.
         """
-        match mask:
-            case "soft":
-                return self
-            case "detached":
-                visibility = self.visibility.detach()
-            case "hard":
-                visibility = (self.visibility.detach() > VISIBLE_THRESHOLD).float()
-            case "whole":
-                visibility = torch.ones_like(self.face_region)
-            case "labelled":
-                visibility = true_visibility(self.batch)
-            case "skin":
-                probability = self.visibility.detach()
-                visibility = torch.where(probability > VISIBLE_THRESHOLD, 1.0, probability)
-        return replace(self, visibility=visibility)
+        mask = self.visibility if self.teaching is None else self.teaching
+        if gradient != "soft":
+            mask = mask.detach()
+        if gradient == "hard":
+            mask = (mask > VISIBLE_THRESHOLD).float()
+        return replace(self, visibility=mask)
 
     def rendering_on(self, background: Background) -> Image:
         """I_R of eq. 6: the rendering and what lies behind it.
@@ -129,15 +116,3 @@ class Evidence:
 def layers_of(features: RecognitionFeatures, layers: Layers) -> Features:
     """The features that a perceptual term compares: the identity vector, or the early feature maps."""
     return (features.identity,) if layers == "identity" else tuple(m.float() for m in features.maps)
-
-
-def true_visibility(batch: FaceBatch) -> Mask:
-    """The labelled mask of a batch.
-
-    Raises:
-        OccfitError: it has none.
-    """
-    if batch.visibility is None:
-        remedy = "A supervised pipeline needs data with visibility; data=synthetic has it"
-        raise OccfitError("The training images have no true masks", remedy=remedy)
-    return batch.visibility

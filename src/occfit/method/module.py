@@ -29,8 +29,6 @@ LARGEST_PARAMETER = 1e4
 
 BAD_BATCHES_IN_A_ROW = 20
 
-PREDICTED = PredictedVisibility()
-
 FROZEN = "recognition."
 """The prefix of what never changes and so isn't in a checkpoint."""
 
@@ -47,15 +45,14 @@ class Scores(Protocol):
 
 
 class OccFit(LightningModule):
-    """Trains the networks of one stage. The three stages are three sets of arguments:
+    """Trains the networks of one stage. The stages (`occfit.runs.stage`) are sets of arguments:
 
-    | stage      | segmenter | objectives                       | schedule            | visibility          |
-    |------------|-----------|----------------------------------|---------------------|---------------------|
-    | initialise | None      | {RECONSTRUCTION: initialisation} | ConstantPhase       | RobustVisibility    |
-    | warm_up    | UNet      | {SEGMENTATION: WarmUpObjective}  | ConstantPhase       | PredictedVisibility |
-    | alternate  | UNet      | one for each phase               | AlternatingSchedule | PredictedVisibility |
-
-    A system without a mask is {RECONSTRUCTION: ...} with `WholeFace` and no segmenter; its objective may take labels.
+    | stage       | segmenter | objectives                       | schedule            | visibility          |
+    |-------------|-----------|----------------------------------|---------------------|---------------------|
+    | initialise  | None      | {RECONSTRUCTION: initialisation} | ConstantPhase       | RobustVisibility    |
+    | warm_up     | UNet      | {SEGMENTATION: WarmUpObjective}  | ConstantPhase       | PredictedVisibility |
+    | alternate   | UNet      | one for each phase               | AlternatingSchedule | PredictedVisibility |
+    | reconstruct | None      | {RECONSTRUCTION: reconstruction} | ConstantPhase       | WholeFace and such  |
 
     A phase trains one network and leaves the other in evaluation mode. Exactly one optimizer steps per batch,
     so Lightning's `global_step` counts successful steps of either network: it is the clock of the schedule and
@@ -75,7 +72,8 @@ class OccFit(LightningModule):
         objectives: of the phases that the schedule has.
         schedule: which phase it is, by the clock.
         learning: optimizer, learning rate and clipping of the network of each phase.
-        visibility: where the mask comes from.
+        visibility: where the system's mask comes from; the segmenter by default.
+        teacher: where the mask comes from behind which the encoder learns; None: it is the system's.
         scores: of the validation images; None for no scores.
         description: a checkpoint's entry `occfit`: `describe_system`'s plain containers.
     """
@@ -89,7 +87,8 @@ class OccFit(LightningModule):
         objectives: Mapping[Phase, Objective],
         schedule: Schedule,
         learning: Mapping[Phase, Learning],
-        visibility: VisibilitySource = PREDICTED,
+        visibility: VisibilitySource | None = None,
+        teacher: VisibilitySource | None = None,
         scores: Scores | None = None,
         description: Mapping[str, Any] | None = None,
     ):
@@ -103,7 +102,8 @@ class OccFit(LightningModule):
         self.objectives = nn.ModuleDict({str(phase): how for phase, how in objectives.items()})
         self.schedule = schedule
         self.learning = {Phase(phase): how for phase, how in learning.items()}
-        self.visibility = visibility
+        self.visibility = visibility or PredictedVisibility()
+        self.teacher = teacher
         self.scores = scores
         self.description = dict(description or {})
         self.data_position = 0
@@ -128,14 +128,15 @@ class OccFit(LightningModule):
         """Encoder, renderer and mask, with gradients only where the network of `phase` learns from them."""
         encoder_learns = phase is Phase.RECONSTRUCTION
         mask_learns = phase is Phase.SEGMENTATION
-        mask_teaches = encoder_learns and self.objective(phase).mask == "soft"
+        mask_teaches = encoder_learns and self.objective(phase).learns_through_mask
         with torch.set_grad_enabled(encoder_learns):
             params = self.encoder(batch.image)
             rendering = self.face_renderer(_drawable(params))
         with torch.set_grad_enabled(mask_learns or mask_teaches):
             visibility, logits = self.visibility(batch, rendering, self.segmenter)
+            teaching = None if self.teacher is None else self.teacher.teach(batch, rendering, visibility)
         model = self.face_renderer.face_model
-        return Evidence(batch, params, rendering, visibility, logits, self.recognition, model)
+        return Evidence(batch, params, rendering, visibility, logits, self.recognition, model, teaching)
 
     def network(self, phase: Phase) -> nn.Module:
         """The network that learns in a phase."""
@@ -148,7 +149,9 @@ class OccFit(LightningModule):
 
     @property
     def needs_labels(self) -> bool:
-        return any(self.objective(phase).needs_labels for phase in self.learning)
+        """Whether training looks at true masks."""
+        is_labelled = self.teacher is not None and self.teacher.needs_labels
+        return is_labelled or any(self.objective(phase).needs_labels for phase in self.learning)
 
     def configure_optimizers(self) -> list[Optimizer]:
         return [how.optimizer(self.network(phase).parameters()) for phase, how in self.learning.items()]

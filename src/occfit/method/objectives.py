@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from occfit.errors import OccfitError
 from occfit.face_model.regions import skin_vertices
 from occfit.method import losses
-from occfit.method.evidence import Background, Evidence, Layers, MaskUse, layers_of
+from occfit.method.evidence import Background, Evidence, Layers, MaskGradient, layers_of
 from occfit.method.losses import ColourDistance, FeatureDistance, Normalisation, PerImage, RobustTail
 from occfit.method.prices import ResidualPrice
 from occfit.types import Mask
@@ -49,13 +49,10 @@ class Objective(nn.Module):
     """
 
     TERMS: ClassVar[tuple[str, ...]]
-    mask: MaskUse
-    """How the mask enters; see `Evidence.using`."""
     price: ResidualPrice | None
 
     def __init__(self, weights: Mapping[str, float], terms: Sequence[str] | None = None):
         super().__init__()
-        self.mask = "soft"
         self.price = None
         self.weights = dict(weights)
         self.terms = tuple(self.weights if terms is None else terms)
@@ -67,15 +64,24 @@ class Objective(nn.Module):
             raise OccfitError(f"The term '{missing[0]}' has no weight", type(self).__name__)
 
     def forward(self, evidence: Evidence) -> Terms:
-        evidence = evidence.using(self.mask)
+        evidence = self.seen(evidence)
         values = {term: getattr(self, term)(evidence).mean() for term in self.terms}
         total = torch.stack([self.weights[term] * value for term, value in values.items()]).sum()
         return Terms(total, {term: value.detach() for term, value in values.items()})
 
+    def seen(self, evidence: Evidence) -> Evidence:
+        """The evidence as its terms shall see it."""
+        return evidence
+
+    @property
+    def learns_through_mask(self) -> bool:
+        """Whether the encoder's gradient goes through the mask."""
+        return False
+
     @property
     def needs_labels(self) -> bool:
-        """Whether it looks at true masks. The paper's unsupervised systems never do."""
-        return self.mask == "labelled" or "supervised" in self.terms
+        """Whether a term looks at true masks. The paper's unsupervised systems have none that does."""
+        return "supervised" in self.terms
 
     def quantities(self) -> dict[str, Scalar]:
         """What else to log: the price of a pixel, where it isn't fixed."""
@@ -184,7 +190,8 @@ class ReconstructionObjective(_EncoderObjective):
 
     Args:
         weights: of its terms. `albedo_variance` is Deep3D's, see `losses.albedo_variance_loss`.
-        mask: how it enters; see `Evidence.using`. The area term acts only through the `soft` mask's gradient.
+        mask: whether the encoder learns through the mask; see `Evidence.behind`. The area term acts only through
+            the `soft` mask's gradient. Which mask it is says the config group `visibility`.
         distance: see `losses.pixel_residual`.
         mask_power: see `losses.masked_loss`; of the area term too.
         normalisation: of the pixel term; see `losses.masked_loss`.
@@ -201,7 +208,7 @@ class ReconstructionObjective(_EncoderObjective):
     def __init__(
         self,
         weights: ReconstructionWeights,
-        mask: MaskUse = "soft",
+        mask: MaskGradient = "soft",
         distance: ColourDistance = "squared",
         mask_power: int = 2,
         normalisation: Normalisation = "face_region",
@@ -214,10 +221,17 @@ class ReconstructionObjective(_EncoderObjective):
     ):
         options = (layers, feature_distance, background, prior_over, prior_divisor)
         super().__init__(weights, terms, *options)  # type: ignore[arg-type]
-        self.mask = mask
+        self.mask: MaskGradient = mask
         self.distance: ColourDistance = distance
         self.mask_power = mask_power
         self.normalisation: Normalisation = normalisation
+
+    def seen(self, evidence: Evidence) -> Evidence:
+        return evidence.behind(self.mask)
+
+    @property
+    def learns_through_mask(self) -> bool:
+        return self.mask == "soft"
 
     def pixel(self, evidence: Evidence) -> PerImage:
         return losses.pixel_loss(

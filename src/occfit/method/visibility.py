@@ -1,8 +1,10 @@
-"""Where the mask comes from: the segmenter, equation 9, the skin's colour, or nowhere."""
+"""Mask sources: where the visibility mask comes from.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+Each is a class here and a file in `conf/visibility/`.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,7 +12,6 @@ from torch import nn
 
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
-from occfit.method.evidence import true_visibility
 from occfit.method.losses import robust_mask
 from occfit.method.skin_colour import SkinColour
 from occfit.networks.segmenter import VISIBLE_THRESHOLD, visibility_from_logits
@@ -22,57 +23,104 @@ PICTURES = 512
 Segmenter = Callable[[Image, Image], Float[torch.Tensor, "b 1 h w"]]
 
 
-@runtime_checkable
-class VisibilitySource(Protocol):
-    """Where the mask comes from. Returns it, and the segmenter's logits where it is the segmenter's."""
+class VisibilitySource(nn.Module):
+    """Where a mask comes from.
 
-    def __call__(
+    A source has two roles. Called, it gives the mask of a system, which is scored and which a photograph gets. Its
+    `teach` gives the mask behind which an encoder learns; for most sources the two are one.
+    """
+
+    needs_labels: ClassVar[bool] = False
+    """Whether `teach` looks at true masks. The paper's unsupervised systems never do."""
+
+    def prepare(self, train: PreparedStore) -> None:
+        """Learns what has to be known before training; most sources have nothing to learn."""
+
+    def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
-    ) -> tuple[Mask, Mask | None]: ...
+    ) -> tuple[Mask, Mask | None]:
+        """The mask, and the segmenter's logits where the mask is the segmenter's."""
+        raise OccfitError(f"{type(self).__name__} is no mask source: it has no `forward`")
+
+    def teach(self, batch: FaceBatch, rendering: Rendering, visibility: Mask) -> Mask:
+        """The mask behind which the encoder learns, given the system's own mask `visibility`."""
+        return self(batch, rendering, None)[0]
 
 
-@dataclass(frozen=True)
-class PredictedVisibility:
+class PredictedVisibility(VisibilitySource):
     """The segmenter's mask: the proposed pipeline and its ablations."""
 
-    def __call__(
+    def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
     ) -> tuple[Mask, Mask | None]:
         if segmenter is None:
-            raise OccfitError("A predicted mask needs a segmenter")
+            remedy = (
+                "Choose another mask source, visibility=whole for instance, or a pipeline with a segmenter"
+            )
+            raise OccfitError("A predicted mask needs a segmenter", remedy=remedy)
         logits = segmenter(batch.image, rendering.image)
         return visibility_from_logits(logits), logits
 
+    def teach(self, batch: FaceBatch, rendering: Rendering, visibility: Mask) -> Mask:
+        return visibility
 
-@dataclass(frozen=True)
-class RobustVisibility:
-    """Eq. 9's mask: the robust initialisation, which has no segmenter yet."""
 
-    threshold: float
+class RobustVisibility(VisibilitySource):
+    """Eq. 9's mask: the robust initialisation, which has no segmenter yet.
 
-    def __call__(
+    Args:
+        threshold: xi, a squared RGB distance.
+    """
+
+    def __init__(self, threshold: float):
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
     ) -> tuple[Mask, Mask | None]:
         with torch.no_grad():
             return robust_mask(batch.image, rendering.image, rendering.face_region, self.threshold), None
 
 
-@dataclass(frozen=True)
-class WholeFace:
+class WholeFace(VisibilitySource):
     """Everything is visible: the plain model-based autoencoder, which knows no occlusion."""
 
-    def __call__(
+    def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
     ) -> tuple[Mask, Mask | None]:
         return torch.ones_like(rendering.face_region), None
 
 
-class SkinVisibility(nn.Module):
-    """Deep3D's mask: a pixel is visible face as far as its colour is skin's."""
+class LabelledVisibility(WholeFace):
+    """The true mask teaches; a photograph has none, so the system itself calls everything visible."""
 
-    def __init__(self, detector: SkinColour):
+    needs_labels = True
+
+    def teach(self, batch: FaceBatch, rendering: Rendering, visibility: Mask) -> Mask:
+        return true_visibility(batch)
+
+
+class SkinVisibility(VisibilitySource):
+    """Deep3D's mask: a pixel is visible face as far as its colour is skin's.
+
+    What teaches is 1 where the probability is above one half, and the probability below (Deng et al. 2019, eq. 3).
+    """
+
+    def __init__(self):
         super().__init__()
-        self.detector = detector
+        self.detector = SkinColour()
+
+    def prepare(self, train: PreparedStore) -> None:
+        """Learns the two colour distributions from the training split's first pictures and their labelled faces.
+
+        Raises:
+            OccfitError: the pictures have no labels.
+        """
+        batch = train.batch(range(min(PICTURES, len(train))))
+        is_face = true_visibility(batch)[:, 0] > VISIBLE_THRESHOLD
+        colours = batch.image.permute(0, 2, 3, 1)
+        self.detector.fit(colours[is_face], colours[~is_face])
 
     def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
@@ -80,25 +128,18 @@ class SkinVisibility(nn.Module):
         with torch.no_grad():
             return self.detector(batch.image), None
 
-
-def visibility_of(config: Mapping[str, Any], stage: str, skin: SkinColour | None) -> VisibilitySource:
-    """Where a stage's mask comes from, before the objective has its say (`mask`)."""
-    match stage:
-        case "initialise":
-            return RobustVisibility(config["initialisation"]["threshold"])
-        case "reconstruct":
-            return WholeFace() if skin is None else SkinVisibility(skin)
-        case _:
-            return PredictedVisibility()
+    def teach(self, batch: FaceBatch, rendering: Rendering, visibility: Mask) -> Mask:
+        probability, _ = self(batch, rendering, None)
+        return torch.where(probability > VISIBLE_THRESHOLD, 1.0, probability)
 
 
-def fit_skin_colour(detector: SkinColour, train: PreparedStore) -> None:
-    """Learns the two colour distributions from the training split's first pictures and their labelled faces.
+def true_visibility(batch: FaceBatch) -> Mask:
+    """The labelled mask of a batch.
 
     Raises:
-        OccfitError: the pictures have no labels.
+        OccfitError: it has none.
     """
-    batch = train.batch(range(min(PICTURES, len(train))))
-    is_face = true_visibility(batch)[:, 0] > VISIBLE_THRESHOLD
-    colours = batch.image.permute(0, 2, 3, 1)
-    detector.fit(colours[is_face], colours[~is_face])
+    if batch.visibility is None:
+        remedy = "A supervised pipeline needs data with visibility; data=synthetic has it"
+        raise OccfitError("The training images have no true masks", remedy=remedy)
+    return batch.visibility

@@ -11,12 +11,13 @@ from torch import nn
 
 from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel
-from occfit.method.skin_colour import SkinColour
+from occfit.method.visibility import VisibilitySource
 from occfit.networks.encoder import Encoder
 from occfit.networks.segmenter import UNet
 from occfit.rendering.renderer import FaceRenderer
-from occfit.runs.config import instantiate
+from occfit.runs.config import TrainConfig, instantiate
 from occfit.runs.schema import locate
+from occfit.types import PARAMETER_SIZES
 
 NOT_THE_PAPERS = "not the paper's assets"
 STAND_INS = f"say face_model=builtin recognition=synthetic; then every result says '{NOT_THE_PAPERS}'"
@@ -33,27 +34,47 @@ class Networks:
     renderer: FaceRenderer
     encoder: Encoder
     segmenter: UNet | None
-    skin: SkinColour | None = None
+    visibility: VisibilitySource
 
     @property
     def face_model(self) -> MorphableModel:
         return self.renderer.face_model
 
     def trained(self) -> dict[str, nn.Module]:
-        networks = {"encoder": self.encoder, "segmenter": self.segmenter, "skin": self.skin}
+        """The networks by the names that their weights have in a checkpoint."""
+        networks = {"encoder": self.encoder, "segmenter": self.segmenter, "visibility": self.visibility}
         return {name: network for name, network in networks.items() if network is not None}
 
 
-def build_networks(config: Mapping[str, Any]) -> Networks:
-    """Builds the networks with the weights they start from, which depend on `seed` alone."""
-    face_model = instantiate(config["face_model"])
-    renderer = FaceRenderer(face_model, instantiate(config["rasterizer"]), config["size"])
+def build_networks(config: TrainConfig) -> Networks:
+    """Builds the networks with the weights they start from, which depend on `seed` alone.
+
+    Raises:
+        OccfitError: the face model has other numbers of parameters than the encoder's answer has.
+    """
+    face_model = instantiate(config.face_model)
+    require_sizes(face_model)
     return Networks(
-        renderer,
-        encoder=build_seeded(config["encoder"], config["seed"], "encoder"),
-        segmenter=build_seeded(config["segmenter"], config["seed"], "segmenter"),
-        skin=SkinColour() if config["objective"]["reconstruction"].get("mask") == "skin" else None,
+        FaceRenderer(face_model, instantiate(config.rasterizer), config.size),
+        encoder=build_seeded(config.encoder, config.seed, "encoder"),
+        segmenter=build_seeded(config.segmenter, config.seed, "segmenter"),
+        visibility=instantiate(config.visibility),
     )
+
+
+def require_sizes(face_model: MorphableModel) -> None:
+    """Checks that the face model takes the 80 + 64 + 80 parameters that `FaceParams` has.
+
+    Raises:
+        OccfitError: it takes others.
+    """
+    for kind, size in face_model.sizes.items():
+        if size != PARAMETER_SIZES[kind]:
+            raise OccfitError(
+                f"The face model has {size} {kind} components, but an encoder answers with {PARAMETER_SIZES[kind]}",
+                face_model.name,
+                f"Say face_model.{kind}={PARAMETER_SIZES[kind]}; encoder.components=N uses fewer of them",
+            )
 
 
 def build_seeded(node: Mapping[str, Any], seed: int, name: str) -> Any:
@@ -69,10 +90,10 @@ def derive_seed(seed: int, *names: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
-def has_papers_assets(config: Mapping[str, Any]) -> bool:
+def has_papers_assets(config: TrainConfig) -> bool:
     """Whether the face model comes from a file, and the recognition network is the paper's: VGGFace2's."""
-    is_vggface2 = config["recognition"]["_target_"] == "occfit.networks.recognition.VGGFace2ResNet50"
-    return is_vggface2 and all(asset_files(config[group]) for group in ("face_model", "recognition"))
+    is_vggface2 = config.recognition["_target_"] == "occfit.networks.recognition.VGGFace2ResNet50"
+    return is_vggface2 and all(asset_files(node) for node in (config.face_model, config.recognition))
 
 
 def asset_files(node: Mapping[str, Any]) -> dict[str, Path]:
@@ -80,15 +101,16 @@ def asset_files(node: Mapping[str, Any]) -> dict[str, Path]:
     return {key: Path(node[key]) for key in ("path", "weights") if node.get(key) is not None}
 
 
-def require_assets(config: Mapping[str, Any]) -> None:
+def require_assets(config: TrainConfig) -> None:
     """Checks that every external file is there before hours are spent.
 
     Raises:
         OccfitError: one is missing; says which, where it was looked for, whose licence it has and what stands in.
     """
-    for group in ("face_model", "recognition", "encoder"):
-        for key, path in asset_files(config[group]).items():
+    nodes = {"face_model": config.face_model, "recognition": config.recognition, "encoder": config.encoder}
+    for group, node in nodes.items():
+        for key, path in asset_files(node).items():
             if not path.is_file():
                 what = f"A licensed file that {group} needs is missing"
-                remedy = getattr(locate(config[group]["_target_"]), "remedy", GET_FACE_MODEL)
+                remedy = getattr(locate(node["_target_"]), "remedy", GET_FACE_MODEL)
                 raise OccfitError(what, f"{group}.{key}={path}", f"{remedy}. Or {STAND_INS}")

@@ -1,6 +1,6 @@
 """The file of a trained system: tensors and plain containers only, so that reading it can't run code.
 
-    {"occfit": {"format": 1, "config": {...}, "face_model": digest, "size": pixels, "system": name, ...},
+    {"occfit": {"format": 2, "config": {...}, "face_model": digest, "size": pixels, "system": name, ...},
      "state_dict": {"encoder.*": ..., "segmenter.*": ...}}
 
 A checkpoint within a stage holds the trainer's state as well.
@@ -18,7 +18,7 @@ from torch import nn
 
 from occfit.errors import OccfitError
 
-FORMAT = 1
+FORMAT = 2
 KEPT_AS = "A run keeps it as checkpoints/last.ckpt"
 
 
@@ -84,7 +84,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU.
 
     Raises:
-        OccfitError: the file is missing, torn, not one of ours, or from a newer version.
+        OccfitError: the file is missing, torn, not one of ours, or from another version.
     """
     try:
         _require_whole(path)
@@ -97,8 +97,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     if not _is_ours(checkpoint):
         raise OccfitError("The file isn't an occfit checkpoint", path, KEPT_AS)
-    if checkpoint["occfit"]["format"] > FORMAT:
-        raise OccfitError("The checkpoint is from a newer occfit", path, "Update occfit")
+    if checkpoint["occfit"]["format"] != FORMAT:
+        is_newer = checkpoint["occfit"]["format"] > FORMAT
+        age, remedy = (
+            ("a newer", "Update occfit") if is_newer else ("an older", "Train it again, or use that one")
+        )
+        raise OccfitError(f"The checkpoint is from {age} occfit", path, remedy)
     return checkpoint
 
 

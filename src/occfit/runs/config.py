@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from hydra.errors import (
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from occfit.errors import OccfitError, nearest
 from occfit.runs.schema import Component, check
@@ -47,6 +47,7 @@ class StagesConfig:
 class ObjectivesConfig:
     name: str
     initialisation: Component
+    warm_up: Component
     reconstruction: Component
     segmentation: Component
 
@@ -115,11 +116,16 @@ class TrainConfig:
     encoder: Component
     segmenter: Component
     recognition: Component
+    visibility: Component
     objective: ObjectivesConfig
     optimizer: OptimizersConfig
     trainer: TrainerConfig
     logger: Mapping[str, Component]
     fitting: Component | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The configuration as plain containers, as checkpoints and `config.yaml` keep it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ class EvaluateConfig:
     data: Component | None = None
 
 
-SCHEMAS = {"train": TrainConfig, "evaluate": EvaluateConfig}
+SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig}
 
 
 def conf_dir() -> Path:
@@ -150,16 +156,37 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "conf"
 
 
-def compose(name: str = "train", overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The checked, resolved configuration of a run as plain containers.
+def compose(overrides: Sequence[str] = ()) -> TrainConfig:
+    """The checked, resolved configuration of a training run.
 
     Raises:
         OccfitError: an override names something that doesn't exist or has the wrong type.
     """
+    return parse_training(compose_plain("train", overrides))
+
+
+def compose_plain(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The checked, resolved configuration of conf/`name`.yaml as plain containers; see `compose`."""
     try:
         return resolve(_compose(name, overrides), name)
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, name) from error
+
+
+def parse_training(plain: Mapping[str, Any]) -> TrainConfig:
+    """Plain containers as a training run's configuration.
+
+    Raises:
+        OccfitError: a key is unknown or missing, a value has the wrong type, or a `_target_` may not be called.
+    """
+    check(plain, TrainConfig)
+    return TypeAdapter(TrainConfig).validate_python(plain)
+
+
+def parse_evaluation(plain: Mapping[str, Any]) -> EvaluateConfig:
+    """Plain containers as the configuration of a scoring; raises as `parse_training` does."""
+    check(plain, EvaluateConfig)
+    return TypeAdapter(EvaluateConfig).validate_python(plain)
 
 
 def _compose(name: str, overrides: Sequence[str]) -> DictConfig:

@@ -22,7 +22,7 @@ from occfit.networks.recognition import RecognitionNetwork
 from occfit.rendering.rasterize import make_rasterizer
 from occfit.rendering.renderer import FaceRenderer
 from occfit.runs.build import Networks, derive_seed
-from occfit.runs.config import instantiate
+from occfit.runs.config import TrainConfig, instantiate
 from occfit.runs.machine import Machine
 from occfit.runs.side.recognition_training import (
     WEIGHTS,
@@ -59,40 +59,40 @@ class Recognition:
     records: list[dict[str, Any]]
 
 
-def prepare_data(config: Mapping[str, Any], face_model: MorphableModel) -> Data:
+def prepare_data(config: TrainConfig, face_model: MorphableModel) -> Data:
     """The data of a run, from the cache or made now."""
-    return Data(prepare_stores(config, face_model), instantiate(config["augmentation"]))
+    return Data(prepare_stores(config.data, face_model), instantiate(config.augmentation))
 
 
-def prepare_stores(config: Mapping[str, Any], face_model: MorphableModel) -> dict[str, PreparedStore]:
+def prepare_stores(data: Mapping[str, Any], face_model: MorphableModel) -> dict[str, PreparedStore]:
     """Every split of the data, from the cache or made now."""
-    return prepare_synthetic(instantiate(config["data"]), face_model, cache_dir() / "data")
+    return prepare_synthetic(instantiate(data), face_model, cache_dir() / "data")
 
 
 def prepare_recognition(
-    config: Mapping[str, Any], machine: Machine, networks: Networks, store: StageStore
+    config: TrainConfig, machine: Machine, networks: Networks, store: StageStore
 ) -> Recognition:
     """The recognition network: from its weight file, or trained on synthetic identities, or from the store.
 
     The identities are drawn on the CPU, where the networks still are, whichever rasterizer they train with.
     """
-    wanted = instantiate(config["recognition"])
+    wanted = instantiate(config.recognition)
     if isinstance(wanted, RecognitionNetwork):
         return Recognition(wanted, {}, [])
     people = prepare_people(wanted, recognition_world(config, wanted), networks.face_model)
     key = recognition_key(config, machine, {name: pictures.digest for name, pictures in people.items()})
     reused = store.find(key) is not None
-    renderer = FaceRenderer(networks.face_model, make_rasterizer("numba"), config["size"])
+    renderer = FaceRenderer(networks.face_model, make_rasterizer("numba"), config.size)
     folder = store.get(key, partial(build_recognition, wanted, people, renderer, key.seed, machine))
     record = {"stage": "recognition", **json.loads((folder / RECORD).read_text()), "reused": reused}
     network = wanted.network(folder / WEIGHTS)
     return Recognition(network, {"recognition": key.digest()}, [record | {"key": key.digest()}])
 
 
-def recognition_world(config: Mapping[str, Any], training: RecognitionTraining) -> WorldConfig:
+def recognition_world(config: TrainConfig, training: RecognitionTraining) -> WorldConfig:
     """The world whose people the network learns: the run's, or the standard one at the run's picture size."""
-    source = instantiate(config["data"])
-    world = source if isinstance(source, WorldConfig) else WorldConfig(size=config["size"])
+    source = instantiate(config.data)
+    world = source if isinstance(source, WorldConfig) else WorldConfig(size=config.size)
     return replace(world, pictures_per_person=training.pictures)
 
 

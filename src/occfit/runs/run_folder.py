@@ -17,6 +17,7 @@ from filelock import AcquireReturnProxy, FileLock, Timeout
 from omegaconf import OmegaConf
 
 from occfit.errors import OccfitError
+from occfit.runs.config import TrainConfig
 
 UNIMPORTANT = ("output", "resume", "trainer", "logger")
 """What may differ when a run goes on."""
@@ -33,7 +34,7 @@ class RunFolder:
         self.metrics = path / "metrics.json"
 
     @contextmanager
-    def claimed(self, config: Mapping[str, Any]):
+    def claimed(self, config: TrainConfig):
         """Holds the folder for one run and writes its configuration there.
 
         Raises:
@@ -42,7 +43,7 @@ class RunFolder:
         """
         with self._lock():
             self._check(config)
-            OmegaConf.save(OmegaConf.create(dict(config)), self.config)
+            OmegaConf.save(OmegaConf.create(config.plain()), self.config)
             yield
 
     def _lock(self) -> AcquireReturnProxy:
@@ -55,11 +56,11 @@ class RunFolder:
             reason = f"The folder can't be written ({error.strerror})"
             raise OccfitError(reason, self.path, "Choose another output=") from error
 
-    def _check(self, config: Mapping[str, Any]) -> None:
+    def _check(self, config: TrainConfig) -> None:
         has_something_to_lose = self.metrics.exists() or self.checkpoint.exists()
         if not self.config.exists() or not has_something_to_lose:
             return
-        if not config["resume"]:
+        if not config.resume:
             state = "a finished run" if self.metrics.exists() else "an unfinished run"
             raise OccfitError(
                 f"The folder holds {state}",
@@ -73,11 +74,11 @@ class RunFolder:
                 "Go on with the same ones, or choose another output=",
             )
 
-    def difference(self, config: Mapping[str, Any]) -> list[str]:
+    def difference(self, config: TrainConfig) -> list[str]:
         """The settings that differ from those the run was started with, as `key: before -> now`."""
         started = OmegaConf.to_container(OmegaConf.load(self.config))
         assert isinstance(started, dict)
-        before, now = _flatten(started), _flatten(config)
+        before, now = _flatten(started), _flatten(config.plain())
         return [
             f"{key}: {before.get(key)} -> {now.get(key)}"
             for key in sorted(before.keys() | now.keys())

@@ -38,6 +38,7 @@ ALLOWED_TARGETS = (
     "occfit.method.prices",
     "occfit.runs.side.recognition_training.RecognitionTraining",
     "occfit.method.schedule",
+    "occfit.method.visibility",
     "torch.optim",
     "lightning.pytorch.loggers",
 )

@@ -1,71 +1,73 @@
 """What decides a stage's result: the keys of the stage store."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from occfit.rendering.rasterize import resolve_rasterizer
 from occfit.runs.build import asset_files
+from occfit.runs.config import TrainConfig
 from occfit.runs.machine import Machine
+from occfit.runs.stage import Stage
 from occfit.runs.stage_store import StageKey, file_digest
 
-VERSIONS = {"recognition": 2, "initialise": 2, "warm_up": 2, "alternate": 3, "reconstruct": 1}
-"""To be raised by hand when a stage's code computes something else from the same configuration."""
+RECOGNITION_VERSION = 2
+"""To be raised by hand when the recognition network's training computes something else; stages have their own."""
 
-GROUPS = ("data", "augmentation", "face_model", "rasterizer", "encoder", "recognition")
-OBJECTIVES = {
-    "initialise": ("initialisation",),
-    "warm_up": ("initialisation", "warm_up"),
-    "alternate": ("reconstruction", "segmentation"),
-    "reconstruct": ("reconstruction",),
-}
-WITHOUT_SEGMENTER = ("initialise", "reconstruct")
+GROUPS = ("data", "augmentation", "face_model", "encoder", "recognition")
+"""What every stage's result depends on, besides the rasterizer and the size."""
+
+PACKAGES = ("numpy", "numba", "opencv-python-headless", "albumentations")
+"""What pixels are made with, besides torch."""
+
 WITHOUT_EFFECT = ("path", "weights", "cache", "workers")
 """Arguments that say where something is or who fetches it. The digest of a file they name is in the key."""
 
 
 def stage_key(
-    name: str,
-    config: Mapping[str, Any],
+    stage: Stage,
+    config: TrainConfig,
     machine: Machine,
     parent: str | None,
     files: Mapping[str, str],
 ) -> StageKey:
-    """The key of stage `name`, which is the same for all systems that share the stage.
+    """The key of a stage, which is the same for all systems that share it.
 
     Args:
         parent: the digest of the stage before it.
         files: digests of what came from outside or from other stages: data, face model, recognition network.
     """
-    groups = GROUPS if name in WITHOUT_SEGMENTER else (*GROUPS, "segmenter")
-    subtree = {group: without_paths(config[group]) for group in groups} | {
-        "rasterizer": drawn_with(config["rasterizer"], machine),
-        "size": config["size"],
-        "objective": {
-            part: config["objective"][part] for part in OBJECTIVES[name] if part in config["objective"]
-        },
-        "optimizer": config["optimizer"][name],
-        "stage": config["stages"][name],
-    }
+    shared = {group: getattr(config, group) for group in GROUPS}
+    own = stage.subtree(config)
+    nodes = shared | {group: own[group] for group in ("segmenter", "visibility") if group in own}
+    subtree = own | {group: without_paths(node) for group, node in nodes.items()}
+    subtree |= {"rasterizer": drawn_with(config.rasterizer, machine), "size": config.size}
+    subtree["data"].pop("test", None)  # the number of test pictures, which no training sees
     weights = {
         f"{group}.{key}": file_digest(path)
-        for group in groups
-        for key, path in asset_files(config[group]).items()
+        for group, node in nodes.items()
+        for key, path in asset_files(node).items()
     }
     return StageKey(
-        stage=name,
-        version=VERSIONS[name],
+        stage=stage.name,
+        version=stage.version,
         config=subtree,
-        seed=config["seed"],
+        seed=config.seed,
         precision=machine.precision,
-        batch=config["stages"][name]["batch"],
+        batch=stage.length(config).batch,
         threads=machine.threads,
         device=machine.device,
         torch=torch.__version__,
+        packages=package_versions(),
         parent=parent,
         files={**files, **weights},
     )
+
+
+def package_versions() -> dict[str, str]:
+    return {package: version(package) for package in PACKAGES}
 
 
 def drawn_with(rasterizer: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
@@ -75,18 +77,19 @@ def drawn_with(rasterizer: Mapping[str, Any], machine: Machine) -> dict[str, Any
     return {**rasterizer, "name": resolve_rasterizer(rasterizer["name"], machine.device)}
 
 
-def recognition_key(config: Mapping[str, Any], machine: Machine, files: Mapping[str, str]) -> StageKey:
+def recognition_key(config: TrainConfig, machine: Machine, files: Mapping[str, str]) -> StageKey:
     """The key of the recognition network that is trained on synthetic people; `files` has the world's digest."""
     return StageKey(
         stage="recognition",
-        version=VERSIONS["recognition"],
-        config={"recognition": without_paths(config["recognition"]), "size": config["size"]},
-        seed=config["seed"],
+        version=RECOGNITION_VERSION,
+        config={"recognition": without_paths(config.recognition), "size": config.size},
+        seed=config.seed,
         precision=machine.precision,
-        batch=config["recognition"]["batch"],
+        batch=config.recognition["batch"],
         threads=machine.threads,
         device=machine.device,
         torch=torch.__version__,
+        packages=package_versions(),
         files=files,
     )
 

@@ -37,6 +37,7 @@ class StageKey:
         threads: CPU threads, since sums in another order are other sums.
         device: its type, `cpu` or `cuda`.
         torch: its version.
+        packages: the versions of the other packages that make pixels.
         parent: the digest of the stage before it.
         files: the digests of external files: face model, recognition weights, data.
     """
@@ -50,6 +51,7 @@ class StageKey:
     threads: int
     device: str
     torch: str
+    packages: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 

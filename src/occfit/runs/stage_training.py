@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from occfit.data.datamodule import FaceDataModule
 from occfit.errors import OccfitError
 from occfit.method.module import OccFit
-from occfit.method.objectives import Objective, WarmUpObjective
-from occfit.method.schedule import Phase
-from occfit.method.visibility import visibility_of
 from occfit.metrics.collection import FaceScores
 from occfit.networks.recognition import RecognitionNetwork
 from occfit.runs.build import Networks, derive_seed
@@ -27,19 +25,18 @@ from occfit.runs.callbacks.progress import StageProgress
 from occfit.runs.callbacks.stage_checkpoint import StageCheckpoint
 from occfit.runs.callbacks.validation_pictures import ValidationPictures
 from occfit.runs.checkpoint import describe_system, network_state, read_checkpoint, write_checkpoint
-from occfit.runs.config import instantiate
+from occfit.runs.config import TrainConfig, instantiate
 from occfit.runs.logs.csv_log import CSVLog
 from occfit.runs.logs.wandb_log import begin_wandb
 from occfit.runs.machine import Machine
 from occfit.runs.preparation import Data
 from occfit.runs.run_folder import RunFolder
-from occfit.runs.stage_keys import WITHOUT_SEGMENTER
+from occfit.runs.stage import STAGES
 from occfit.runs.stage_store import RECORD, StageKey
 
 CHECKPOINT = "stage.ckpt"
 LOGS = "logs"
 WANDB = "lightning.pytorch.loggers.WandbLogger"
-LEARNERS = {"encoder": Phase.RECONSTRUCTION, "segmenter": Phase.SEGMENTATION}
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Run:
         files: digests of what came from outside the run's configuration, by what it is.
     """
 
-    config: Mapping[str, Any]
+    config: TrainConfig
     folder: RunFolder
     machine: Machine
     networks: Networks
@@ -67,9 +64,10 @@ def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
         OccfitError: the run was stopped; its checkpoint says how far it came.
     """
     started = time.monotonic()
+    torch.manual_seed(derive_seed(key.seed, key.stage, "networks"))
     module = make_module(run, key)
     logs = run.folder.logs / key.stage
-    trainer, loader = make_trainer(run, key, logs), make_data(run, key, module.needs_labels)
+    trainer, loader = make_trainer(run, key, logs), make_data(run, key, module)
     resumed = checkpoint_within(run, key)
     begun = read_checkpoint(resumed)["global_step"] if resumed else 0
     for logger in trainer.loggers:
@@ -108,55 +106,40 @@ def closing(loggers: list[Logger]) -> Iterator[None]:
 
 def make_module(run: Run, key: StageKey) -> OccFit:
     """The module of a stage: see the table in `OccFit`'s docstring."""
-    objectives = make_objectives(run.config["objective"], key.stage)
-    learning: Mapping[str, Any] = run.config["optimizer"][key.stage]
+    stage, networks = STAGES[key.stage], run.networks
     return OccFit(
-        face_renderer=run.networks.renderer,
-        encoder=run.networks.encoder,
-        segmenter=None if key.stage in WITHOUT_SEGMENTER else run.networks.segmenter,
+        face_renderer=networks.renderer,
+        encoder=networks.encoder,
+        segmenter=networks.segmenter if stage.has_segmenter else None,
         recognition=run.recognition,
-        objectives=objectives,
-        schedule=instantiate(learning["schedule"]),
-        learning={
-            phase: instantiate(learning[network])
-            for network, phase in LEARNERS.items()
-            if learning.get(network) is not None
-        },
-        visibility=visibility_of(run.config["objective"], key.stage, run.networks.skin),
+        objectives=stage.make_objectives(run.config),
+        schedule=stage.make_schedule(run.config),
+        learning=stage.make_learning(run.config),
+        visibility=stage.system_mask(run.config, networks.visibility),
+        teacher=stage.teacher(networks.visibility),
         scores=FaceScores(),
         description=describe(run, key),
     )
 
 
-def make_data(run: Run, key: StageKey, labels: bool) -> FaceDataModule:
-    """Endless batches, since a bad batch is followed by one more."""
+def make_data(run: Run, key: StageKey, module: OccFit) -> FaceDataModule:
+    """Endless batches from the module's `data_position` on, since a bad batch is followed by one more."""
     return FaceDataModule(
         run.data.stores["train"],
         run.data.stores["validation"],
         batch_size=key.batch,
+        first_batch=lambda: module.data_position,
         seed=derive_seed(key.seed, key.stage, "data"),
         augmentation=run.data.augmentation,
-        labels=labels,
-        workers=run.config["trainer"]["workers"],
+        labels=module.needs_labels,
+        workers=run.config.trainer.workers,
     )
-
-
-def make_objectives(config: Mapping[str, Any], stage: str) -> dict[Phase, Objective]:
-    match stage:
-        case "initialise":
-            return {Phase.RECONSTRUCTION: instantiate(config["initialisation"])}
-        case "warm_up":
-            return {Phase.SEGMENTATION: WarmUpObjective(config["initialisation"]["threshold"])}
-        case "reconstruct":
-            return {Phase.RECONSTRUCTION: instantiate(config["reconstruction"])}
-        case _:
-            return {phase: instantiate(config[str(phase)]) for phase in Phase}
 
 
 def describe(run: Run, key: StageKey | None) -> dict[str, Any]:
     """A checkpoint's `occfit` entry: plain containers only."""
     stage = {} if key is None else {"stage": key.stage, "stage_key": key.digest()}
-    return describe_system(run.config, run.networks.face_model.digest(), **stage)
+    return describe_system(run.config.plain(), run.networks.face_model.digest(), **stage)
 
 
 def system_checkpoint(run: Run, key: StageKey | None) -> dict[str, Any]:
@@ -172,7 +155,7 @@ def checkpoint_within(run: Run, key: StageKey) -> Path | None:
         OccfitError: it is from within this stage, but of another configuration, machine or version.
     """
     path = run.folder.checkpoint
-    if not run.config["resume"] or not path.exists():
+    if not run.config.resume or not path.exists():
         return None
     checkpoint = read_checkpoint(path)
     if "loops" not in checkpoint or checkpoint["occfit"]["stage"] != key.stage:
@@ -187,7 +170,7 @@ def checkpoint_within(run: Run, key: StageKey) -> Path | None:
 
 
 def make_trainer(run: Run, key: StageKey, logs: Path) -> Trainer:
-    settings, steps = run.config["trainer"], run.config["stages"][key.stage]["steps"]
+    settings, steps = run.config.trainer, STAGES[key.stage].length(run.config).steps
     return Trainer(
         accelerator="gpu" if run.machine.device == "cuda" else "cpu",
         devices=1,
@@ -196,8 +179,8 @@ def make_trainer(run: Run, key: StageKey, logs: Path) -> Trainer:
         max_epochs=-1,
         logger=make_loggers(run.config, logs),
         callbacks=make_callbacks(run, key),
-        log_every_n_steps=settings["log_every"],
-        val_check_interval=settings["validate_every"],
+        log_every_n_steps=settings.log_every,
+        val_check_interval=settings.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         enable_checkpointing=False,
@@ -208,22 +191,22 @@ def make_trainer(run: Run, key: StageKey, logs: Path) -> Trainer:
     )
 
 
-def make_loggers(config: Mapping[str, Any], logs: Path) -> list[Logger]:
+def make_loggers(config: TrainConfig, logs: Path) -> list[Logger]:
     """The configured loggers, all of which write into the folder `logs`, called after the stage."""
     return [
         begin_wandb(node, config, logs.parent, logs.name)
         if node["_target_"] == WANDB
         else instantiate(node, save_dir=logs.parent, name=logs.name)
-        for node in config["logger"].values()
+        for node in config.logger.values()
     ]
 
 
 def make_callbacks(run: Run, key: StageKey) -> list[Callback]:
-    settings = run.config["trainer"]
-    watching = [StageProgress(key.stage)] if settings["progress"] else []
+    settings = run.config.trainer
+    watching = [StageProgress(key.stage)] if settings.progress else []
     return [
         CollapseGuard(),
         ValidationPictures(),
         *watching,
-        StageCheckpoint(key.stage, run.folder.checkpoint, settings["save_every"]),
+        StageCheckpoint(key.stage, run.folder.checkpoint, settings.save_every),
     ]

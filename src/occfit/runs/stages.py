@@ -9,19 +9,20 @@ store where it is finished there.
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from occfit.cache import cache_dir
-from occfit.method.visibility import fit_skin_colour
 from occfit.runs.build import build_networks, require_assets
 from occfit.runs.checkpoint import load_networks, read_checkpoint, write_checkpoint
+from occfit.runs.config import TrainConfig
 from occfit.runs.machine import prepare_machine
 from occfit.runs.preparation import prepare_data, prepare_recognition
 from occfit.runs.run_folder import RunFolder
+from occfit.runs.stage import STAGES
 from occfit.runs.stage_keys import stage_key
 from occfit.runs.stage_store import RECORD, StageKey, StageStore
 from occfit.runs.stage_training import CHECKPOINT, LOGS, Run, checkpoint_within, fit_stage, system_checkpoint
@@ -31,7 +32,7 @@ for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)  # its tips and its list of accelerators
 
 
-def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
+def train(config: TrainConfig, folder: RunFolder) -> Run:
     """Trains every stage that isn't in the store yet and writes the trained system to `checkpoints/last.ckpt`.
 
     Raises:
@@ -54,16 +55,15 @@ def train(config: Mapping[str, Any], folder: RunFolder) -> Run:
 
 
 def prepare_run(
-    config: Mapping[str, Any], folder: RunFolder, store: StageStore
+    config: TrainConfig, folder: RunFolder, store: StageStore
 ) -> tuple[Run, list[dict[str, Any]]]:
     """What the stages share, and the records of what was made for it."""
-    settings = config["trainer"]
-    machine = prepare_machine(settings["accelerator"], settings["precision"], settings["threads"])
+    settings = config.trainer
+    machine = prepare_machine(settings.accelerator, settings.precision, settings.threads)
     networks = build_networks(config)
     data = prepare_data(config, networks.face_model)
-    if networks.skin is not None:
-        fit_skin_colour(networks.skin, data.stores["train"])
-    if not config["pipeline"]:
+    networks.visibility.prepare(data.stores["train"])
+    if not config.pipeline:
         files = {"face_model": networks.face_model.digest()}
         return Run(config, folder, machine, networks, data, None, files), []
     recognition = prepare_recognition(config, machine, networks, store)
@@ -74,9 +74,9 @@ def prepare_run(
 def keys_of(run: Run) -> list[StageKey]:
     """The keys of the run's stages, in order; each names its parent, so all are known before the first is trained."""
     keys: list[StageKey] = []
-    for name in run.config["pipeline"]:
+    for name in run.config.pipeline:
         parent = keys[-1].digest() if keys else None
-        keys.append(stage_key(name, run.config, run.machine, parent, run.files))
+        keys.append(stage_key(STAGES[name], run.config, run.machine, parent, run.files))
     return keys
 
 

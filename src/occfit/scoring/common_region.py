@@ -45,8 +45,8 @@ def compare_runs(runs: Mapping[str, Path], output: Path, device: str = "cpu") ->
     complete = {row: in_order(with_unions(sets)) for row, sets in scores.items()}
     write_text(output / "scores.csv", scores_table(complete))
     document = {
-        "preset": first.config["preset"],
-        "seed": first.config["seed"],
+        "preset": first.config.preset,
+        "seed": first.config.seed,
         "rows": {row: {"test_sets": summaries(sets)} for row, sets in complete.items()},
     }
     write_json(output / "metrics.json", document)
@@ -57,7 +57,7 @@ def require_alike(trained: Mapping[str, Trained]) -> Trained:
     (name, first), *others = trained.items()
     for other, run in others:
         for key in ("preset", "seed", "size", "data"):
-            if run.config[key] != first.config[key]:
+            if getattr(run.config, key) != getattr(first.config, key):
                 raise OccfitError(f"{name} and {other} differ in {key}, so they have no pictures in common")
     return first
 

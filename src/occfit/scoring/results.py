@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from occfit.runs.build import NOT_THE_PAPERS, has_papers_assets
+from occfit.runs.config import TrainConfig
 from occfit.scoring.canonical import canonical
 from occfit.scoring.picture_scores import ALL_VISIBLE, Scores, SetScores
 
@@ -17,7 +18,7 @@ SHARES = ("visible_share", "true_visible_share")
 
 
 def metrics_document(
-    scores: Mapping[str, Scores], config: Mapping[str, Any], machine: Mapping[str, Any]
+    scores: Mapping[str, Scores], config: TrainConfig, machine: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What `metrics.json` holds.
 
@@ -34,9 +35,9 @@ def metrics_document(
     }
     return canonical(
         {
-            "system": config["system"],
-            "preset": config["preset"],
-            "seed": config["seed"],
+            "system": config.system,
+            "preset": config.preset,
+            "seed": config.seed,
             **machine,
             "notes": notes,
             "test_sets": with_histograms(summaries(scores[SYSTEM]), scores[SYSTEM]),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from occfit.errors import OccfitError
 from occfit.fitting.face_system import Explain, FaceSystem, System, build_system
 from occfit.fitting.refine import RefinedSystem
 from occfit.runs.checkpoint import read_checkpoint
+from occfit.runs.config import TrainConfig, parse_training
 from occfit.runs.machine import describe_machine
 from occfit.runs.preparation import prepare_stores
 from occfit.scoring.canonical import write_json, write_text
@@ -28,7 +29,7 @@ class Trained:
         systems: `SYSTEM`, and `INITIALISATION` where its checkpoint lies beside the system's.
     """
 
-    config: Mapping[str, Any]
+    config: TrainConfig
     systems: Mapping[str, System]
 
 
@@ -64,10 +65,10 @@ def evaluate_run(
     started = time.monotonic()
     trained = load_run(checkpoint, device)
     stores = run_test_sets(trained) if test_sets is None else test_sets
-    systems, config = dict[str, Explain](trained.systems), dict(trained.config)
+    systems, config = dict[str, Explain](trained.systems), trained.config
     if refined:
         systems[SYSTEM] = RefinedSystem(require_encoder(trained.systems[SYSTEM], checkpoint))
-        config["system"] = f"{config['system']}_refined"
+        config = replace(config, system=f"{config.system}_refined")
     scores = evaluate(systems, stores, trained.systems[SYSTEM].renderer, device=device, progress=progress)
     metrics = metrics_document(scores, config, describe_machine(device))
     write_text(output / "scores.csv", scores_table(scores))
@@ -98,10 +99,10 @@ def load_run(checkpoint: Path, device: str = "cpu") -> Trained:
     initial = checkpoint.with_name("initialise.ckpt")
     if content["occfit"].get("stage") != "initialise" and initial.exists():
         systems[INITIALISATION] = build_system(read_checkpoint(initial), initial).to(device)
-    return Trained(content["occfit"]["config"], systems)
+    return Trained(parse_training(content["occfit"]["config"]), systems)
 
 
 def run_test_sets(trained: Trained) -> dict[str, PreparedStore]:
     """The test sets of a run's own data, from the cache or made now."""
-    stores = prepare_stores(trained.config, trained.systems[SYSTEM].renderer.face_model)
+    stores = prepare_stores(trained.config.data, trained.systems[SYSTEM].renderer.face_model)
     return {name: store for name, store in stores.items() if name not in TRAINING_SPLITS}

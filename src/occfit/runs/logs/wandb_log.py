@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
 
-from occfit.runs.config import instantiate
+from occfit.runs.config import TrainConfig, instantiate
 from occfit.runs.outcome import VARIABLE
 
 SCORES = "scores"
@@ -17,7 +17,7 @@ SCORES = "scores"
 OFFLINE = "Weights & Biases can't be reached ({}); this run is kept on this machine until `wandb sync {}`"
 
 
-def begin_wandb(node: Mapping[str, Any], config: Mapping[str, Any], logs: Path, stage: str) -> WandbLogger:
+def begin_wandb(node: Mapping[str, Any], config: TrainConfig, logs: Path, stage: str) -> WandbLogger:
     """A logger whose run has begun, or has begun offline if there is no connection: training goes on either way.
 
     Args:
@@ -30,7 +30,7 @@ def begin_wandb(node: Mapping[str, Any], config: Mapping[str, Any], logs: Path, 
         "save_dir": logs,
         "name": stage,
         "job_type": stage,
-        "tags": [config["system"], config["preset"], f"seed {config['seed']}"],
+        "tags": [config.system, config.preset, f"seed {config.seed}"],
     }
     if sweep := os.environ.get(VARIABLE):
         names["group"] = f"sweep {Path(sweep).name[:8]}"
@@ -50,17 +50,17 @@ def begin_wandb(node: Mapping[str, Any], config: Mapping[str, Any], logs: Path, 
     return logger
 
 
-def describe_config(config: Mapping[str, Any], stage: str) -> dict[str, Any]:
+def describe_config(config: TrainConfig, stage: str) -> dict[str, Any]:
     """What runs are filtered and grouped by, then the whole configuration."""
-    return {**config, "stage": stage, "objective_name": config["objective"]["name"]}
+    return {**config.plain(), "stage": stage, "objective_name": config.objective.name}
 
 
-def log_scores(config: Mapping[str, Any], metrics: Mapping[str, Any], logs: Path) -> None:
+def log_scores(config: TrainConfig, metrics: Mapping[str, Any], logs: Path) -> None:
     """A run of its own for `metrics.json`: a summary `test/glasses/f1` of every score, and a table of all of them.
 
     Nothing is done where the configuration doesn't log to Weights & Biases.
     """
-    nodes = [node for node in config["logger"].values() if node["_target_"].endswith("WandbLogger")]
+    nodes = [node for node in config.logger.values() if node["_target_"].endswith("WandbLogger")]
     for node in nodes:
         import wandb
 
