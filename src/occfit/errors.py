@@ -8,9 +8,9 @@ class OccfitError(Exception):
     """Something a user can mend, said in one line.
 
     Args:
-        what: what is wrong, as a sentence without a full stop.
+        what: a sentence without a full stop that says what is wrong.
         where: the file, option or sample it is about.
-        remedy: what to do about it.
+        remedy: a sentence that says what to do about it.
     """
 
     exit_code = 2

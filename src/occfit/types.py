@@ -54,9 +54,9 @@ class FaceParams(_Batched):
     """The 257 parameters of a face in a photograph. All zeros is the mean face, frontal, 1000 mm away, in white light.
 
     Attributes:
-        shape: identity, standard deviations of the face model.
-        expression: standard deviations of the face model.
-        albedo: standard deviations of the face model.
+        shape: the identity's shape, in standard deviations of the face model.
+        expression: the expression, in standard deviations of the face model.
+        albedo: the albedo, in standard deviations of the face model.
         pose: Euler angles x, y, z in radians, then a translation in mm added to the standard one (0, 0, -1000).
         illumination: 9 spherical-harmonics coefficients of R, then of G, then of B, added to the standard
             white ambient light.
@@ -89,7 +89,7 @@ class Rendering(_Batched):
         image: the rendered face on black.
         face_region: the paper's Phi, 1 where the model projects. Not differentiable.
         landmarks: the model's 68 iBUG points, in pixels.
-        vertices: in the camera's frame, mm.
+        vertices: points in the camera's frame, in mm.
         normals: unit vectors in the camera's frame, pointing out of the face.
     """
 
@@ -128,8 +128,8 @@ class Explanation:
     """What a system makes of a batch of aligned photographs.
 
     Attributes:
-        params: what was found.
-        rendering: its picture.
+        params: the parameters that were found.
+        rendering: the picture of these parameters.
         visibility: the probability that a pixel shows the face.
     """
 

@@ -22,7 +22,7 @@ ALIGNED_POINTS = slice(17, 68)
 """The inner points (brows, nose, eyes, mouth): a detector's contour slides along the outline of a turned head."""
 
 LARGEST_SUPERSAMPLED = 4096
-"""Pixels; only photographs whose face is larger than this are sampled less densely than by area."""
+"""A side in pixels; only photographs whose face is larger are sampled less densely than by area."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Alignment:
     """The way from a photograph's pixels to an aligned picture's, and back.
 
     Attributes:
-        matrix: photograph -> aligned picture, on continuous pixel coordinates.
+        matrix: the map from photograph to aligned picture, on continuous pixel coordinates.
     """
 
     matrix: Matrix

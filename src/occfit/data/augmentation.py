@@ -24,7 +24,7 @@ _INVALIDATED = ("params", "aligned_to_photo")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The changes; the moves' defaults are the published method's, which leaves the pixels' values alone.
+    """Changes samples. The moves' defaults are the published method's, which leaves the pixels' values alone.
 
     Mirror image, shift, scale and rotation are one matrix, so pictures are resampled once, by any fraction of a
     pixel (albumentations' own shifts are whole pixels, at 64 px a third of the largest one), and masks and landmarks
@@ -32,18 +32,18 @@ class Augmentation:
     changes the pixels' values; so what comes from outside the picture is black, as it is in an aligned photograph,
     and it is never visible.
 
-    The true parameters and the way back to the photograph don't hold for a changed sample; it has none.
+    The true parameters and the way back to the photograph don't hold for a changed sample, so it has none.
 
     Attributes:
-        shift: largest shift along each axis, in picture widths (10 px at 224 px).
-        scale: largest change of scale, as a factor's distance from 1.
-        rotation: largest turn in degrees.
-        flip: probability of the mirror image; its landmarks are renamed.
-        photometric: how often and how much pixel values change, 0 never .. 1 as designed.
-        patch: hides a part of the picture after all other changes; see `patches`.
+        shift: the largest shift along each axis, in picture widths (10 px at 224 px).
+        scale: the largest change of scale, as a factor's distance from 1.
+        rotation: the largest turn in degrees.
+        flip: the probability of the mirror image, whose landmarks are renamed.
+        photometric: how often and how much pixel values change, from 0, never, to 1, as designed.
+        patch: what hides a part of the picture after all other changes; see `patches`.
 
     Raises:
-        OccfitError: a value out of its range.
+        OccfitError: A value is out of its range.
     """
 
     shift: float = 10 / 224
@@ -87,8 +87,8 @@ class Augmentation:
         """The samples' matrices, and which of them mirror.
 
         Args:
-            draws: uniform in [0, 1): shift across, shift down, scale, rotation, mirror image.
-            size: height and width of the pictures.
+            draws: uniform numbers in [0, 1): shift across, shift down, scale, rotation, mirror image.
+            size: the pictures' height and width.
         """
         height, width = size
         spread = 2 * draws[:, :4] - 1
@@ -127,8 +127,8 @@ def photometric_transforms(strength: float, width: int) -> Any:
     They are imported here, since that takes seconds and looks for an update on the network unless told not to.
 
     Args:
-        strength: of the changes, above 0 and up to 1.
-        width: of the pictures, on which blur depends.
+        strength: the changes' strength, above 0 and up to 1.
+        width: the pictures' width in pixels, on which blur depends.
     """
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     import albumentations

@@ -22,20 +22,20 @@ class FaceDataModule(LightningDataModule):
     place (`use_distributed_sampler=False`).
 
     Args:
-        train: what is trained on.
-        validation: what is watched, if anything.
-        test: what is scored, by name.
-        batch_size: of a training step, over all processes.
-        scoring_batch_size: of each process when nothing is trained.
-        first_batch: gives the number of the first training batch, asked when the loader is made.
+        train: the samples to train on.
+        validation: the samples to watch, if any.
+        test: the sets to score, by name.
+        batch_size: the samples of a training step, over all processes.
+        scoring_batch_size: the samples of a batch in each process when nothing is trained.
+        first_batch: a function that gives the first training batch's number, asked when the loader is made.
         steps: number of training batches; None goes on for ever, until the trainer has enough.
-        seed: decides order and augmentation.
-        augmentation: of the training samples; None leaves them as they are.
+        seed: a number that decides order and augmentation.
+        augmentation: what changes the training samples; None leaves them as they are.
         labels: whether training samples have what the store knows of them besides pictures and landmarks.
         workers: processes that load, 0 loads in this one. They are spawned.
 
     Raises:
-        OccfitError: an argument that can't be, or stores whose pictures differ in size.
+        OccfitError: An argument has an impossible value, or the stores' pictures differ in size.
     """
 
     def __init__(

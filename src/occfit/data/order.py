@@ -39,10 +39,10 @@ def batch_draws(seed: int, batch: int, batch_size: int, count: int) -> list[Draw
     """The samples of one batch.
 
     Args:
-        seed: of the run, not negative.
-        batch: its number, from 0.
-        batch_size: over all processes.
-        count: number of samples there are.
+        seed: the run's seed, not negative.
+        batch: the batch's number, from 0.
+        batch_size: the samples of a batch over all processes.
+        count: the number of samples there are.
     """
     positions = range(batch * batch_size, (batch + 1) * batch_size)
     places = [divmod(position, count) for position in positions]
@@ -58,7 +58,7 @@ def share(batch_size: int, rank: int, world: int) -> slice:
     """The part of each batch that belongs to one of `world` processes.
 
     Raises:
-        OccfitError: the processes can't share the batch evenly.
+        OccfitError: The processes can't share the batch evenly.
     """
     if batch_size % world:
         reason = f"{world} processes can't share a batch of {batch_size} evenly"
@@ -74,15 +74,15 @@ class TrainingBatches(Sampler[list[Draw]]):
     resume as fetched. An endless one has no length.
 
     Args:
-        count: number of samples there are.
-        batch_size: over all processes.
-        seed: of the run.
+        count: the number of samples there are.
+        batch_size: the samples of a batch over all processes.
+        seed: the run's seed.
         start: the first batch's number.
-        steps: of the whole training, the batches before `start` included; None never ends.
+        steps: the whole training's steps, the batches before `start` included; None never ends.
         rank, world: which process this is, of how many.
 
     Raises:
-        OccfitError: the processes can't share the batch evenly.
+        OccfitError: The processes can't share the batch evenly.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class ScoringBatches(Sampler[list[int]]):
     scores drop duplicates by their index.
 
     Args:
-        count: number of samples there are.
-        batch_size: of each process.
+        count: the number of samples there are.
+        batch_size: the samples of a batch in each process.
         rank, world: which process this is, of how many.
     """
 

@@ -40,14 +40,14 @@ def _check_probability(value: float, where: str) -> None:
 
 @dataclass(frozen=True)
 class Cutout:
-    """A black square somewhere in the picture (DeVries and Taylor 2017), by albumentations' CoarseDropout.
+    """Puts a black square somewhere in the picture (DeVries and Taylor 2017), by albumentations' CoarseDropout.
 
     Attributes:
-        side: of the square, in picture widths; the paper's for CIFAR-10 is a half.
-        probability: of a sample to have one.
+        side: the square's side in picture widths. The paper's for CIFAR-10 is a half.
+        probability: the probability that a sample has one.
 
     Raises:
-        OccfitError: a value out of its range.
+        OccfitError: A value is out of its range.
     """
 
     side: float = 0.5
@@ -83,16 +83,18 @@ def dropout(side: float, probability: float) -> Any:
 
 @dataclass(frozen=True)
 class CutMix:
-    """A rectangle of another training picture, from the same place (Yun et al. 2019); albumentations has no such thing.
+    """Pastes a rectangle of another training picture, from the same place (Yun et al. 2019).
+
+    albumentations has no such augmentation.
 
     The kept share of the picture is uniform in [0, 1], as in the paper (Beta(1, 1)), the rectangle has the picture's
     proportions, its centre may lie anywhere, and what leaves the picture is lost.
 
     Attributes:
-        probability: of a sample to have one.
+        probability: the probability that a sample has one.
 
     Raises:
-        OccfitError: the probability is out of its range; when called, there are no other pictures to paste from.
+        OccfitError: The probability is out of its range, or when called, there are no pictures to paste from.
     """
 
     probability: float = 0.5
@@ -123,7 +125,7 @@ def rectangle(draws: ndarray, height: int, width: int) -> tuple[slice, slice]:
     """Rows and columns of a pasted rectangle.
 
     Args:
-        draws: uniform in [0, 1): kept share of the picture, centre across, centre down.
+        draws: uniform numbers in [0, 1): kept share of the picture, centre across, centre down.
     """
     scale = np.sqrt(1 - draws[0]) / 2
     centre, half = np.array([draws[2] * height, draws[1] * width]), np.array([scale * height, scale * width])

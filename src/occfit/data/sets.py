@@ -17,7 +17,7 @@ class TrainingSet(Dataset[FaceBatch]):
     """A store's samples, augmented: a batch is a pure function of (seed, its draws).
 
     Args:
-        labels: read everything that the store has; else pictures and landmarks alone.
+        labels: whether everything that the store has is read, or pictures and landmarks alone.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ BLACK = (0, 0, 0, 0)
 def fit_similarity(source: Points, target: Points, weights: Float[ndarray, " n"] | None = None) -> Matrix:
     """The similarity that brings `source` nearest to `target`: least squares of the weighted distances (Umeyama).
 
-    Never a reflection. In the plane it is one complex quotient: a + ib = sum w conj(s) t / sum w |s|^2 over the
+    It is never a reflection. In the plane it is one complex quotient: a + ib = sum w conj(s) t / sum w |s|^2 over the
     centred points s and t.
 
     Raises:

@@ -39,7 +39,7 @@ class PreparedStore:
     A store can be sent to other processes: they get its folder and open it themselves.
 
     Args:
-        folder: which a `StoreWriter` has finished.
+        folder: a folder that a `StoreWriter` has finished.
 
     Raises:
         OccfitError: there is no finished store, it is of another format, has no samples, or a shard is missing or

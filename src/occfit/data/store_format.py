@@ -59,10 +59,10 @@ class Manifest:
     """What `manifest.json` says of a store.
 
     Attributes:
-        format: of the layout; another number can't be read.
-        count: number of samples.
+        format: the layout's version; another one can't be read.
+        count: the number of samples.
         shard_size: samples in every shard but the last, which may have fewer.
-        height, width: of the pictures, in pixels.
+        height, width: the pictures' size in pixels.
         fields: the names kept, in the order of `FIELDS`.
         provenance: whether each sample says where it is from.
         shards: bytes of each shard's file.

@@ -39,12 +39,12 @@ class StoreWriter:
     already holds a store is replaced, and readers that have it open keep the old one.
 
     Args:
-        folder: of the finished store.
+        folder: the finished store's folder.
         metadata: anything in plain JSON types.
-        shard_size: samples a shard; it has no influence on the content's digest.
+        shard_size: the samples in a shard; it has no influence on the content's digest.
 
     Raises:
-        OccfitError: at the start, if the folder can't be written or holds something else.
+        OccfitError: The folder can't be written or holds something else; raised at the start.
     """
 
     def __init__(self, folder: Path | str, metadata: Mapping[str, Any] | None = None, shard_size: int = 1024):
@@ -91,7 +91,7 @@ class StoreWriter:
         """Adds some samples. What the first call gives, every call must give.
 
         Args:
-            image: RGB.
+            image: RGB pictures.
             landmarks: 68 iBUG points in pixels, the first pixel's centre at (0.5, 0.5).
             visibility: the true mask: True, 255 or 1.0 where the face is visible.
             face_region: the true region of the whole face, its hidden parts included.

@@ -44,8 +44,8 @@ def load_face_model(
         albedo: colour components to keep.
 
     Raises:
-        OccfitError: no such file, not an h5 file, a missing group, wrong sizes, values that aren't finite, fewer
-            components than asked for, or no 68 landmarks.
+        OccfitError: The file is missing or no h5 file, lacks a group or the 68 landmarks, has wrong sizes or values
+            that aren't finite, or has fewer components than asked for.
     """
     path = Path(path)
     counts = dict(zip(_PARTS, (shape, expression, albedo), strict=True))
@@ -79,7 +79,7 @@ def save_face_model(model: MorphableModel, path: str | Path) -> None:
     """Writes a face model in the layout of this module's docstring; loading it gives the same bits.
 
     Raises:
-        OccfitError: the file can't be written.
+        OccfitError: The file can't be written.
     """
     path = Path(path)
     mean_shape = _array(model.mean_shape)

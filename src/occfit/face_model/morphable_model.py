@@ -13,10 +13,10 @@ class MorphableModel(nn.Module):
     zeros is the mean face.
 
     Args:
-        name: what it is called in messages and files.
-        mean_shape: mm, x right, y up, z towards the viewer (out of the face).
-        shape_basis: mm per standard deviation of identity.
-        expression_basis: mm per standard deviation of expression.
+        name: the model's name in messages and files.
+        mean_shape: the mean vertices in mm, x right, y up, z towards the viewer (out of the face).
+        shape_basis: displacements in mm per standard deviation of identity.
+        expression_basis: displacements in mm per standard deviation of expression.
         mean_albedo: RGB reflectance in [0, 1].
         albedo_basis: RGB per standard deviation.
         triangles: vertex indices, counter-clockwise seen from outside.

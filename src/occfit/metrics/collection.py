@@ -17,7 +17,7 @@ class FaceScores(nn.Module):
             scores.update(batch, rendering, visibility)
         scores.compute()["f1"].mean
 
-    Of several processes each needs at least one batch, as `occfit.data.order.ScoringBatches` gives them.
+    Where there are several processes, each needs at least one batch, as `occfit.data.order.ScoringBatches` gives them.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class FaceScores(nn.Module):
         """Adds a batch.
 
         Args:
-            batch: with the true masks, if they are known.
-            rendering: what the system explains of it.
+            batch: the photographs, with the true masks if they are known.
+            rendering: what the system explains of the batch.
             visibility: the probability that a pixel shows the face.
             truth: the rendering of the true parameters; given for all batches or for none.
         """

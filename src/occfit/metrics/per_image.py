@@ -37,12 +37,12 @@ class PerImage(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Over the images whose score is defined; NaN if there is none."""
+        """The mean over the images whose score is defined; NaN if there is none."""
         return float(self.defined.mean()) if self.n else NAN
 
     @property
     def std(self) -> float:
-        """Spread over those images: the population's standard deviation, in the score's unit."""
+        """The spread over those images: the population's standard deviation, in the score's unit."""
         return float(self.defined.std()) if self.n else NAN
 
 
@@ -75,8 +75,8 @@ class PerImageMetric(Metric):
 
         Args:
             index: their positions in the store.
-            score: gives all `keys` of one image, which comes as a slice of the batch: images are scored one by
-                one, since sums over a whole batch round differently than those over its parts.
+            score: a function that gives all `keys` of one image, which comes as a slice of the batch. Images are
+                scored one by one, since sums over a whole batch round differently than those over its parts.
         """
         rows = [score(slice(position, position + 1)) for position in range(len(index))]
         scores = torch.stack([torch.cat([row[key].double() for key in self.keys]) for row in rows])

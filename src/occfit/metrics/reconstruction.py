@@ -51,7 +51,7 @@ def landmark_nme(found: Landmarks, true: Landmarks) -> PerImageScore:
 
 
 class ReconstructionScores(PerImageMetric):
-    """RMSE inside the true visible face and the rendered region, that region's coverage of it, landmark error."""
+    """Collects RMSE inside the true visible face and the rendered region, coverage, and landmark error."""
 
     keys = ("rmse", "coverage", "landmark_nme")
 

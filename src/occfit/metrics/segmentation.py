@@ -106,7 +106,7 @@ def image_scores(
 
 
 class SegmentationScores(PerImageMetric):
-    """All of the above of every image; NaN where the true mask isn't known."""
+    """Collects all of these scores of every image; they are NaN where the true mask isn't known."""
 
     keys = ("accuracy", "precision", "recall", "f1", "occlusion_f1", "occlusion_iou", "iou")
 

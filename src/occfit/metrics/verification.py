@@ -16,7 +16,7 @@ def verification_pairs(
     that no person occurs in two folds.
 
     Args:
-        folds: the people are dealt into so many groups of at least two.
+        folds: the number of groups, of at least two people each, that the people are dealt into.
     """
     people = [torch.nonzero(identity == person).flatten() for person in identity.unique().tolist()]
     pairs, same, fold_of = [], [], []

@@ -68,14 +68,14 @@ class Encoder(nn.Module):
     answer; it starts at zero too.
 
     Args:
-        backbone: `small` is for 64 px, with group normalisation; the other two are torchvision's networks.
+        backbone: the residual network. `small` is for 64 px, with group normalisation; the other two are torchvision's.
         weights: an ImageNet weight file under torchvision's names; its `fc` is ignored.
         scale: what one unit of output means; the paper's by default.
-        colour_cells: the mean colours are those of so many by so many cells; 0 for none, as in the paper.
-        components: of shape and of albedo that are used, the leading ones; the others stay 0. None: all.
+        colour_cells: the number of cells along each side whose mean colours are read; 0 for none, as in the paper.
+        components: how many leading components of shape and of albedo are used; the others stay 0. None uses all.
 
     Raises:
-        OccfitError: the weight file is missing, unreadable or of another network.
+        OccfitError: The weight file is missing, unreadable or of another network.
     """
 
     input_mean: Tensor
@@ -111,7 +111,7 @@ class Encoder(nn.Module):
 
 
 class ColourReader(nn.Module):
-    """The mean colours of an image's cells, through one hidden layer, to 257 outputs that start at zero."""
+    """Takes the mean colours of an image's cells through one hidden layer to 257 outputs that start at zero."""
 
     def __init__(self, cells: int, width: int = 128):
         super().__init__()
@@ -126,7 +126,7 @@ class ColourReader(nn.Module):
 
 
 def zero_linear(features: int) -> nn.Linear:
-    """A linear layer of 257 outputs that starts at zero."""
+    """Makes a linear layer of 257 outputs that starts at zero."""
     layer = nn.Linear(features, PARAMETER_COUNT)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -14,10 +14,10 @@ from occfit.networks.weights import load_weights, read_weights
 from occfit.types import Image, Landmarks
 
 CROP_SIZE = 64
-"""Side of the pictures that the network reads, in pixels."""
+"""The side of the pictures that the network reads, in pixels."""
 
 REACH = CROP_SIZE / 8
-"""Pixels that one unit of the last layer moves a point."""
+"""How many pixels one unit of the last layer moves a point."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class LandmarkGuess:
     """What the network says of some crops.
 
     Attributes:
-        landmarks: iBUG order, pixels of the crop.
-        confidence: probability that the crop shows a face about where the template has one.
+        landmarks: 68 points in iBUG order, in pixels of the crop.
+        confidence: the probability that the crop shows a face about where the template has one.
     """
 
     landmarks: Landmarks

@@ -1,7 +1,7 @@
 """The recognition network F of the perceptual terms: frozen, and differentiable with respect to the image.
 
 Every network gives two kinds of features: an embedding of the identity, and early feature maps, which still
-know where things are. Which layers those are stands in each network's docstring.
+know where things are. Each network's docstring says which layers those are.
 """
 
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ class RecognitionFeatures:
     """What the recognition network sees in a batch of images.
 
     Attributes:
-        identity: of unit length, float32; the cosine of two is their similarity.
+        identity: a vector of unit length, float32. The cosine of two is their similarity.
         maps: early feature maps, fine to coarse.
     """
 
@@ -37,7 +37,7 @@ class RecognitionFeatures:
 
 
 class RecognitionNetwork(nn.Module, ABC):
-    """Frozen: its parameters take no gradient, and `train()` leaves it in evaluation mode."""
+    """A frozen network: its parameters take no gradient, and `train()` leaves it in evaluation mode."""
 
     def forward(self, image: Image, landmarks: Landmarks) -> RecognitionFeatures:
         """The features of `image` (RGB in [0, 1]), whose 68 points are `landmarks`.

@@ -95,7 +95,7 @@ class ResNet(nn.Module):
         classes: outputs of `fc`; None has no such layer, and the network returns the averaged features.
 
     Attributes:
-        features: how many numbers the averages are.
+        features: the number of averages.
     """
 
     layer1: nn.Sequential
@@ -152,7 +152,7 @@ class ResNet(nn.Module):
 def cell_means(x: FeatureMap, cells: int) -> Float[Tensor, "b f"]:
     """The means over cells x cells equal parts of a map of any size, flattened; a pixel can belong to two parts.
 
-    Not adaptive pooling, whose gradient isn't deterministic on CUDA.
+    It isn't adaptive pooling, whose gradient isn't deterministic on CUDA.
     """
     height, width = x.shape[-2:]
     if (height, width) != (cells, cells):

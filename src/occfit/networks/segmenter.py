@@ -33,11 +33,13 @@ class _DoubleConv(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """Ronneberger et al. 2015 with padded convolutions (the mask has the image's size), group normalisation.
+    """The network of Ronneberger et al. 2015, with padded convolutions and group normalisation.
 
-    Upwards by transposed 2 x 2 convolutions of stride 2, as in that paper: their windows don't overlap, so
-    there are no uneven sums, and the gradient is deterministic on CUDA, which bilinear upsampling's isn't.
-    Any image size: it is padded with zeros on the right and below to a multiple of 2^depth and cut again.
+    The mask has the image's size.
+
+    The resolution grows by transposed 2 x 2 convolutions of stride 2, as in that paper. Their windows don't overlap, so
+    there are no uneven sums, and the gradient is deterministic on CUDA, which bilinear upsampling's isn't. An image may
+    have any size: it is padded with zeros on the right and below to a multiple of 2^depth, and cut again.
 
     Args:
         width: channels at full resolution; each level down doubles them.

@@ -32,5 +32,5 @@ class SqueezeBottleneck(CaffeBottleneck):
 
 
 def vggface2_resnet50(squeeze: bool = False) -> ResNet:
-    """Without its classifier. `squeeze` makes the SE-ResNet-50 (`senet50`)."""
+    """Makes VGGFace2's ResNet-50 without its classifier; `squeeze` makes the SE-ResNet-50 (`senet50`)."""
     return ResNet(SqueezeBottleneck if squeeze else CaffeBottleneck, (3, 4, 6, 3), stem="caffe")

@@ -34,8 +34,8 @@ def five_point_template(size: int, zoom: float = 1.0) -> Float[Tensor, "5 2"]:
     They were published for 112 px with pixel centres at whole numbers; here a pixel's centre is at +0.5.
 
     Args:
-        size: of the crop, in pixels.
-        zoom: enlarges the face about the crop's centre.
+        size: the crop's side in pixels.
+        zoom: the factor by which the face is enlarged about the crop's centre.
     """
     unit = (torch.tensor(_ARCFACE_112) + 0.5) / 112 - 0.5
     return (unit * zoom + 0.5) * size

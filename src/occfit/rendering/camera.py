@@ -25,9 +25,9 @@ class Camera:
     """A pinhole camera with square pictures and the principal point in their middle.
 
     Attributes:
-        size: side of the picture in pixels.
-        near: millimetres; a rasterizer drops every triangle with a vertex nearer than this.
-        far: millimetres; a rasterizer drops every triangle with a vertex farther than this.
+        size: the picture's side in pixels.
+        near: a distance in millimetres; a rasterizer drops every triangle with a vertex nearer than this.
+        far: a distance in millimetres; a rasterizer drops every triangle with a vertex farther than this.
     """
 
     size: int

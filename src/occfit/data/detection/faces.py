@@ -14,8 +14,9 @@ class DetectedFace:
     """A face in a photograph.
 
     Attributes:
-        landmarks: iBUG order, pixels of the photograph, the first one's centre at (0.5, 0.5).
-        confidence: of there being a face, in [0, 1]; what a number means differs between detectors.
+        landmarks: 68 points in iBUG order, in pixels of the photograph, whose first one's centre is (0.5, 0.5).
+        confidence: how sure the detector is that this is a face, in [0, 1]. What a number means differs between
+            detectors.
     """
 
     landmarks: Float[ndarray, "68 2"]
@@ -23,7 +24,7 @@ class DetectedFace:
 
     @property
     def centre(self) -> Float[ndarray, " 2"]:
-        """Mean of the points inside the face's outline: brows, nose, eyes, mouth."""
+        """The mean of the points inside the face's outline: brows, nose, eyes, mouth."""
         return self.landmarks[17:].mean(axis=0)
 
     @property
@@ -43,11 +44,11 @@ class LandmarkDetector(Protocol):
 def distinct(answers: Sequence[DetectedFace], agreeing: int = 1) -> list[DetectedFace]:
     """Each face once, largest first.
 
-    Of the answers that lie within one extent of each other the surest decides where the face is and how large; the
+    Among the answers that lie within one extent of each other, the surest decides where the face is and how large. The
     points are the mean of those that agree with it.
 
     Args:
-        agreeing: so many answers must agree, the surest included, or it is no face.
+        agreeing: how many answers must agree, the surest included, for a face to count.
     """
     kept: list[DetectedFace] = []
     for face in sorted(answers, key=lambda face: -face.confidence):

@@ -118,7 +118,7 @@ def _euler_angles(rotation: Float[ndarray, "b 3 3"]) -> Float[ndarray, "b 3"]:
 
 
 def _warp(rng: np.random.Generator, mean: Float[ndarray, "v 3"]) -> Float[ndarray, "v 3"]:
-    """A smooth displacement of about 0.7 mm that no basis knows: a few waves of 25 to 90 mm."""
+    """Makes a smooth displacement of about 0.7 mm that no basis knows: a few waves of 25 to 90 mm."""
     waves = 8
     direction = rng.standard_normal((3, waves), np.float32)
     direction /= np.linalg.norm(direction, axis=0)
@@ -132,8 +132,8 @@ class FaceStudio:
     """Draws and rasterizes blocks of faces; everything random comes from (seed, split, index).
 
     Args:
-        size: of the final pictures.
-        supersampling: canvas pixels a final pixel.
+        size: the final pictures' side in pixels.
+        supersampling: canvas pixels to each side of a final pixel.
     """
 
     def __init__(self, face_model: MorphableModel, rasterizer: Rasterizer, size: int, supersampling: int):

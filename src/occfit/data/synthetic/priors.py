@@ -35,9 +35,9 @@ class Person:
         shape, albedo: standard deviations of the face model.
         hair: the hair's albedo.
         long_hair: whether it falls to the shoulders.
-        age: 0 a smooth skin .. 1 deep wrinkles.
-        beard: strength of the stubble, 0 for none.
-        detail_seed: of the moles, freckles and lines.
+        age: from 0, a smooth skin, to 1, deep wrinkles.
+        beard: the strength of the stubble, 0 for none.
+        detail_seed: the seed of the moles, freckles and lines.
     """
 
     shape: Float[ndarray, " s"]

@@ -31,11 +31,11 @@ class Scene:
     """One face before the camera, on a canvas of `size` pixels.
 
     Attributes:
-        focal: in canvas pixels; the principal point is the canvas' centre.
-        rotation: from the model's frame to the camera's.
+        focal: the focal length in canvas pixels. The principal point is the canvas' centre.
+        rotation: the rotation from the model's frame to the camera's.
         translation: mm, the model's origin in the camera's frame (about (0, 0, -1000)).
         points: the 68 landmarks in the model's frame, mm.
-        landmarks: the same projected, canvas pixels.
+        landmarks: the same points projected, in canvas pixels.
         region: 1 where the face projects.
         depth: camera z in mm (negative; larger is nearer), -10,000 off the face.
         normals: camera frame, unit; zeros off the face.
@@ -125,8 +125,8 @@ class Layer:
     """Something painted in front of the face.
 
     Attributes:
-        colour: as the camera sees it, light included.
-        alpha: how much it hides of what is behind it.
+        colour: the colour as the camera sees it, light included.
+        alpha: the opacity, how much of what is behind it it hides.
         lift: its distance from the face in mm, which decides where its shadow falls.
         shadow: alpha of what throws the shadow; None is `alpha`.
     """

@@ -114,9 +114,9 @@ def paint_sheet(
     """The factor by which detail changes the albedo, on the frontal sheet.
 
     Args:
-        rng: of this picture, for what changes from day to day; the rest follows from the person.
-        marks: the mean face's landmarks, mm.
-        setting: where it is varied, brows are painted on and beards are full.
+        rng: this picture's generator, for what changes from day to day. The rest follows from the person.
+        marks: the mean face's landmarks in mm.
+        setting: the picture's setting. Where it is varied, brows are painted on and beards are full.
     """
     own = np.random.Generator(np.random.SFC64(person.detail_seed))
     sheet = SkinSheet(size, marks)

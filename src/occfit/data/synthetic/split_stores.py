@@ -35,7 +35,7 @@ def prepare_synthetic(
         workers: processes that paint; 0 paints in this one, None takes one a core where that pays. They are
             spawned, so a script needs the usual `if __name__ == "__main__"`.
         progress: show a live bar.
-        splits: only these.
+        splits: the only splits to prepare; None prepares all.
 
     Raises:
         OccfitError: the cache can't be written, or a painting process ended.
@@ -60,7 +60,7 @@ def recognition_identities(
     store's `identity` numbers the persons from 0.
 
     Args:
-        unseen: people that are in no other set, to verify on.
+        unseen: whether the people are in no other set, to verify on.
     """
     split = "unseen_identities" if unseen else "identities"
     counts = {split: people * config.pictures_per_person}

@@ -76,9 +76,9 @@ def recipes(train_occluded: float, repeats: int, varied: bool = False) -> dict[s
 
     Args:
         train_occluded: share of occluded pictures in training and validation.
-        repeats: pictures a person for training the recognition network.
-        varied: training and validation are for photographs, not for the test sets here: pictures vary more than theirs,
-            and nothing is held out.
+        repeats: pictures of each person for training the recognition network.
+        varied: whether training and validation are for photographs, not for the test sets here. Then pictures vary more
+            than theirs, and nothing is held out.
     """
     with_new = {**_EVERYDAY, "microphone": 0.1}
     training = Recipe("train", Setting.WILD, train_occluded, second=0.12)

@@ -23,7 +23,7 @@ from occfit.face_model.morphable_model import MorphableModel
 from occfit.rendering.rasterize import make_rasterizer
 
 WORLD_VERSION = 3
-"""To be raised with every change that alters a sample: it is part of the prepared data's key."""
+"""It is raised with every change that alters a sample, since it is part of the prepared data's key."""
 
 BLOCK = 16
 
@@ -33,14 +33,14 @@ class WorldConfig:
     """What the world is made of.
 
     Attributes:
-        size: side of the pictures in pixels.
-        seed: of the whole world; another seed is another world of the same kind.
+        size: the pictures' side in pixels.
+        seed: the whole world's seed. Another seed is another world of the same kind.
         train: number of training samples.
         validation: number of validation samples.
         test: number of samples in each of the six test sets.
         occluded: share of the training and validation pictures with an occluder.
-        supersampling: the pictures are painted this many times larger and then reduced.
-        pictures_per_person: in the sets that train and test the recognition network.
+        supersampling: how many times larger the pictures are painted before they are reduced.
+        pictures_per_person: pictures of each person in the sets that train and test the recognition network.
         varied: whether training and validation pictures vary more than the test sets' do, as a system for photographs
             needs it; then nothing is held out from them.
     """
@@ -65,8 +65,8 @@ class Samples:
     """Some samples of a split, in NumPy.
 
     Attributes:
-        image: RGB.
-        landmarks: as detected, pixels, the first pixel's centre at (0.5, 0.5).
+        image: RGB pictures.
+        landmarks: the points as a detector would find them, in pixels; the first pixel's centre is (0.5, 0.5).
         visibility: True where the face shows.
         face_region: True where the face is, hidden or not.
         params: the true parameters.
@@ -92,7 +92,7 @@ class Samples:
 
 
 def split_digest(config: WorldConfig, face_model: MorphableModel, split: str, count: int) -> str:
-    """The key of the first `count` samples of a split: equal keys mean equal samples."""
+    """Returns the key of the first `count` samples of a split: equal keys mean equal samples."""
     look = asdict(config)
     for counted in ("train", "validation", "test"):
         del look[counted]
@@ -107,7 +107,7 @@ def split_digest(config: WorldConfig, face_model: MorphableModel, split: str, co
 
 
 def world_digest(config: WorldConfig, face_model: MorphableModel) -> str:
-    """The key of a whole world: equal keys mean equal samples in every split."""
+    """Returns the key of a whole world: equal keys mean equal samples in every split."""
     keys = [split_digest(config, face_model, split, count) for split, count in config.counts().items()]
     return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
 

@@ -34,7 +34,7 @@ class Density:
     """How finely a mesh samples the face.
 
     Attributes:
-        spacing: of the filling, relative to the coarse mesh.
+        spacing: the distance between the filling's points, relative to the coarse mesh.
         eye: points around an eye, a multiple of 20.
         mouth: points around the mouth, a multiple of 48.
         rings: subdivisions of each ring step of the coarse mesh.
@@ -67,7 +67,7 @@ def _refined(knots: list[float], steps: int) -> Array:
 
 
 def _strip(rows: int, columns: int, closed: bool) -> Triangles:
-    """Triangles of a grid of points, row after row; `closed` joins the last column to the first."""
+    """Returns the triangles of a grid of points, row after row; `closed` joins the last column to the first."""
     row, column = np.meshgrid(
         np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij"
     )
@@ -173,7 +173,7 @@ def target_spacing(angle: Array, level: Array) -> Array:
 def _reach(
     x: Array, y: Array, centre: tuple[float, float], radii: tuple[float, float], inside: float, growth: float
 ) -> Array:
-    """A spacing within an ellipse that grows outside of it with the distance."""
+    """Returns a spacing within an ellipse that grows outside of it with the distance."""
     distance = np.hypot((x - centre[0]) / radii[0], (y - centre[1]) / radii[1])
     return inside + growth * np.maximum(distance - 1.0, 0.0) * min(radii)
 

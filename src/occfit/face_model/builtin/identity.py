@@ -135,9 +135,9 @@ class IdentityBasis:
         """The modes, `n 3 count`, in mm per standard deviation, at each of the places.
 
         Args:
-            reference: where the modes are made orthogonal.
+            reference: the places where the modes are made orthogonal.
             weights: the area that each point of the reference stands for.
-            places: where they are wanted.
+            places: the places where the modes are wanted.
         """
         smooth = mirror_processes(self.controls, _SMOOTH, 60)
         uneven = mirror_processes(self.controls, _UNEVEN, 20)

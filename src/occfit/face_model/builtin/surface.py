@@ -17,11 +17,11 @@ from occfit.face_model.builtin.head import from_frontal, head_points
 SKIN, EYEBALL, MOUTH = 0, 1, 2
 
 LID_RADIUS = 13.4
-"""Of the lids' outside over the eyeball, mm."""
+"""The radius of the lids' outside over the eyeball, in mm."""
 EYEBALL_APEX = -12.0
 """z of the eyeball's foremost point, mm."""
 LID_THICKNESS = 1.6
-"""mm."""
+"""The lids' thickness in mm."""
 MOUTH_BOWL = 36.0
 """Half the width of the mouth's inside, mm: wider than the mouth, so that no view leads past it."""
 
@@ -31,8 +31,8 @@ class SurfacePoints:
     """Names of `n` points of the template.
 
     Attributes:
-        angle: on the smooth head, radians.
-        level: on the smooth head, mm.
+        angle: the angle on the smooth head, in radians.
+        level: the level on the smooth head, in mm.
         part: SKIN, EYEBALL or MOUTH.
         side: near the mouth 1 = upper lip, -1 = lower lip; on the inside of the mouth from 1 (palate) to -1; around
             the eyes 1 = upper lid, -1 = lower lid; 0 elsewhere.
@@ -88,10 +88,10 @@ class Place:
     """Surface points with what deformations and colours are functions of.
 
     Attributes:
-        points: their names.
-        position: on the mean face, mm, `n 3`.
-        x: distance of the smooth head's point from the midline, mm.
-        y: its height, mm.
+        points: the points' names.
+        position: the points on the mean face in mm, `n 3`.
+        x: the distance of the smooth head's point from the midline in mm.
+        y: the point's height in mm.
         sign: -1 at the picture's left, 0 in the midline, 1 at its right.
     """
 

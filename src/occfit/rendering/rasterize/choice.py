@@ -14,9 +14,9 @@ from occfit.rendering.rasterize.reference import ReferenceRasterizer
 
 
 class AutoRasterizer:
-    """nvdiffrast for positions on a CUDA device where it is installed, `NumbaRasterizer` for all others.
+    """Takes nvdiffrast for positions on a CUDA device where it is installed, and `NumbaRasterizer` for all others.
 
-    Warns once where a CUDA device has to make do with the CPU's rasterizer.
+    It warns once where a CUDA device has to make do with the CPU's rasterizer.
     """
 
     def __init__(self) -> None:

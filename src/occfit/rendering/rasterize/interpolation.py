@@ -15,7 +15,7 @@ def interpolate(
 ) -> Float[Tensor, "b c h w"]:
     """Attributes of what each pixel shows: the mean of the triangle's corners, weighted by its barycentrics.
 
-    Zeros in the background. Differentiable with respect to the attributes and to `fragments.barycentric`.
+    It is zero in the background, and differentiable with respect to the attributes and to `fragments.barycentric`.
     """
     if attributes.device.type != "cpu":
         return interpolate_torch(attributes, triangles, fragments)
