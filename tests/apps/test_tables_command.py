@@ -22,10 +22,10 @@ SPECS = [str(path) for path in sorted((ROOT / "experiments").glob("table*.yaml")
 @pytest.fixture
 def written(tmp_path) -> Path:
     for row, shift in (("pretrained", 0.0), ("baseline", 0.01), ("proposed", 0.02)):
-        for seed in (0, 1):
+        for seed in (0, 1, 2):
             canned.write_run(tmp_path / "runs", row, seed, shift)
     runs, out = tmp_path / "runs", tmp_path / "out"
-    assert main(["--runs", str(runs), "--seeds", "0", "1", "--tables", *SPECS, "--out", str(out)]) == 0
+    assert main(["--runs", str(runs), "--seeds", "0", "1", "2", "--tables", *SPECS, "--out", str(out)]) == 0
     return out
 
 
@@ -37,6 +37,19 @@ def test_markdown_has_ours_beside_the_papers(written):
     assert "[" in line
     assert "**" in next(line for line in text.splitlines() if line.startswith("| proposed"))
     assert "75% of the region" in text
+    assert "†" not in text.partition("## neutral")[2]
+
+
+def test_a_single_seed_makes_nothing_bold_and_is_marked(written):
+    runs, out = written.parent / "runs", written.parent / "single"
+    main(["--runs", str(runs), "--seeds", "0", "--tables", *SPECS, "--out", str(out)])
+    text = (out / "table4.md").read_text()
+    assert "**" not in text
+    line = next(line for line in text.partition("minus the others")[2].splitlines() if "| baseline" in line)
+    assert line.count("] †") == 2
+    with (out / "tables.csv").open() as file:
+        seeds = {line["difference_seeds"] for line in csv.DictReader(file)}
+    assert seeds == {"1", ""}
 
 
 def test_a_missing_run_is_a_dash_and_the_command_that_makes_it(written):
@@ -108,7 +121,16 @@ def test_latex_compiles(written):
 def test_the_tables_are_tables_at_weights_and_biases(written, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    options = ["--runs", str(written.parent / "runs"), "--seeds", "0", "1", "--out", str(tmp_path / "logged")]
+    options = [
+        "--runs",
+        str(written.parent / "runs"),
+        "--seeds",
+        "0",
+        "1",
+        "2",
+        "--out",
+        str(tmp_path / "logged"),
+    ]
     assert main([*options, "--tables", *SPECS, "--wandb", "occfit"]) == 0
     (run,) = read_runs(tmp_path / "logged")
     assert run.job_type == "tables"
@@ -124,5 +146,5 @@ def test_the_tables_are_tables_at_weights_and_biases(written, tmp_path, monkeypa
 def test_a_second_call_writes_the_same_bytes(written):
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     runs = written.parent / "runs"
-    main(["--runs", str(runs), "--seeds", "0", "1", "--tables", *SPECS, "--out", str(written)])
+    main(["--runs", str(runs), "--seeds", "0", "1", "2", "--tables", *SPECS, "--out", str(written)])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before

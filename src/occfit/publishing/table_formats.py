@@ -14,10 +14,13 @@ from occfit.scoring.statistics import Interval
 PAPERS_NAMES = {"accuracy": "ACC", "precision": "PPV", "recall": "TPR"}
 ROWS = {ALL_VISIBLE: "all visible"}
 DASH = "–"
+ONE_SEED = "†"
 HOW_TO_READ = (
     "Each cell: mean ± standard deviation over pictures (mean over seeds); in brackets the 95 % interval over seeds; "
-    "then the paper's number, on other data. Bold: better than every other row by a paired difference whose 95 % "
-    "interval (bootstrap over pictures) is clear of 0. `all visible` is no row to beat, but what a mask gets that "
+    "then the paper's number, on other data. Differences are taken on the same seeds and pictures, and their 95 % "
+    f"intervals are over both (bootstrap); {ONE_SEED} marks one of a single seed, which is over pictures alone and "
+    "can't say what another training would give. Bold: better than every other row by a difference whose "
+    "interval is clear of 0, which takes two seeds or more. `all visible` is no row to beat, but what a mask gets that "
     "hides nothing."
 )
 
@@ -63,10 +66,13 @@ def cell_text(cell: Cell, metric: str) -> CellText:
 
 
 def difference_text(cell: Cell, metric: str) -> str:
+    """`+0.016 [+0.011, +0.021]`, and a dagger where it rests on a single seed."""
     if cell.difference is None:
         return DASH
-    digits = HEADINGS[metric][1]
-    return f"{cell.difference:+.{digits}f} {interval_text(cell.difference_interval, metric, '+')}"
+    mean, digits = cell.difference.mean, HEADINGS[metric][1]
+    interval = interval_text(cell.difference.interval, metric, "+")
+    parts = [f"{mean:+.{digits}f}", interval, ONE_SEED if cell.difference.seeds == 1 else ""]
+    return " ".join(part for part in parts if part)
 
 
 def block_title(block: Block) -> str:
@@ -111,7 +117,7 @@ def markdown(table: ComparisonTable, folder: str = "runs") -> str:
         for row, cells in block.rows.items():
             texts = [cell_text(cells[metric], metric) for metric in spec.metrics]
             lines.append("| " + " | ".join([row_name(row), *(_markdown_cell(text) for text in texts)]) + " |")
-        lines += ["", f"`{spec.reference}` minus the others, on the same pictures:", ""]
+        lines += ["", f"`{spec.reference}` minus the others, on the same seeds and pictures:", ""]
         lines += _markdown_rows(["", *(heading(metric) for metric in spec.differences)])
         for row in compared_rows(table, block):
             texts = [difference_text(block.rows[row][metric], metric) for metric in spec.differences]
@@ -200,27 +206,17 @@ def _escape(text: str) -> str:
 
 
 CSV_COLUMNS = (
-    *(
-        "table",
-        "test_set",
-        "pictures",
-        "visible_share",
-        "row",
-        "metric",
-        "mean",
-        "std",
-        "seed_low",
-        "seed_high",
-    ),
-    *(
-        "reference_minus_row",
-        "difference_low",
-        "difference_high",
-        "is_best",
-        "published_mean",
-        "published_std",
-    ),
+    *("table", "test_set", "pictures", "visible_share", "row", "metric"),
+    *("mean", "std", "seed_low", "seed_high"),
+    *("reference_minus_row", "difference_low", "difference_high", "difference_seeds"),
+    *("is_best", "published_mean", "published_std"),
 )
+"""The columns of `tables.csv`.
+
+`std` is over pictures; `seed_low` and `seed_high` bound the mean over seeds. `difference_low` and `difference_high`
+bound `reference_minus_row` over pictures and over seeds: the `difference_seeds` that both rows have, of which a single
+one leaves pictures alone. `is_best` is what the tables print bold.
+"""
 
 
 def csv_text(tables: Sequence[ComparisonTable]) -> str:
@@ -252,13 +248,15 @@ def cell_rows(table: ComparisonTable) -> list[list[object]]:
 
 
 def _csv_numbers(cell: Cell) -> list[object]:
-    ends = [
-        end
-        for interval in (cell.interval, cell.difference_interval)
-        for end in ((None, None) if interval is None else (interval.low, interval.high))
-    ]
-    published = [*cell.published, None, None][:2]
-    return [cell.mean, cell.spread, *ends[:2], cell.difference, *ends[2:], int(cell.is_best), *published]
+    difference, published = cell.difference, [*cell.published, None, None][:2]
+    compared = (
+        [None] * 4 if difference is None else [difference.mean, *_ends(difference.interval), difference.seeds]
+    )
+    return [cell.mean, cell.spread, *_ends(cell.interval), *compared, int(cell.is_best), *published]
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def _csv(value: object) -> object:

@@ -11,7 +11,13 @@ from jaxtyping import Float
 from occfit.scoring.experiments import Runs, ScoredRun, TableSpec
 from occfit.scoring.headings import COMMON
 from occfit.scoring.picture_scores import ALL_VISIBLE
-from occfit.scoring.statistics import Interval, paired_difference, seed_interval
+from occfit.scoring.statistics import (
+    Difference,
+    Interval,
+    paired_differences,
+    seed_interval,
+    summarise_differences,
+)
 
 LOWER_IS_BETTER = ("rmse", COMMON, "landmark_nme", "vertex_error", "normal_error")
 
@@ -24,8 +30,8 @@ class Cell:
         mean: over pictures, then over seeds.
         spread: standard deviation over pictures, mean over seeds.
         interval: of the mean, over seeds.
-        difference: the reference's mean minus this one's on the same pictures, where it isn't the reference's own.
-        difference_interval: over pictures.
+        difference: the reference's scores minus this row's, by the same seeds on the same pictures, where it isn't
+            the reference's own.
         is_best: significantly better than every other row.
         published: the paper's mean and, where it gives one, standard deviation.
     """
@@ -33,8 +39,7 @@ class Cell:
     mean: float | None = None
     spread: float | None = None
     interval: Interval | None = None
-    difference: float | None = None
-    difference_interval: Interval | None = None
+    difference: Difference | None = None
     is_best: bool = False
     published: tuple[float, ...] = ()
 
@@ -96,7 +101,7 @@ def compare_block(spec: TableSpec, runs: Runs, seeds: Sequence[int], test_set: s
             published = spec.published.get(row, {}).get(test_set, {}).get(metric, [])
             rows[row][metric] = Cell(
                 **summary(by_seed, test_set, metric),
-                **difference(images, spec.reference, row),
+                difference=None if row == spec.reference else difference(images[spec.reference], images[row]),
                 is_best=row == best,
                 published=tuple(published),
             )
@@ -130,29 +135,36 @@ def mean_images(by_seed: Mapping[int, ScoredRun], test_set: str, metric: str) ->
     return {seed: values for seed, values in found.items() if values is not None}
 
 
-def shared_images(one: Mapping[int, Images], other: Mapping[int, Images]) -> tuple[Images, Images] | None:
-    """Both systems' mean over the seeds that both have, picture by picture; None without such seeds."""
+def shared_differences(
+    one: Mapping[int, Images], other: Mapping[int, Images]
+) -> Float[np.ndarray, "known_s known_n"] | None:
+    """one - other by the seeds, and on the pictures, that both have; None where there are none."""
     seeds = [seed for seed in one if seed in other and len(one[seed]) == len(other[seed])]
     if not seeds:
         return None
-    first, second = (np.mean([part[seed] for seed in seeds], axis=0) for part in (one, other))
-    return first, second
+    first, second = (np.stack([part[seed] for seed in seeds]) for part in (one, other))
+    found = paired_differences(first, second)
+    return found if found.size else None
 
 
-def difference(images: Mapping[str, Mapping[int, Images]], reference: str, row: str) -> dict[str, Any]:
-    """How much more the reference has than the row, on the same pictures."""
-    shared = None if row == reference else shared_images(images[reference], images[row])
-    found = None if shared is None else paired_difference(*shared)
-    return {} if found is None else {"difference": found[0], "difference_interval": found[1]}
+def difference(one: Mapping[int, Images], other: Mapping[int, Images]) -> Difference | None:
+    """How much more the one has than the other."""
+    shared = shared_differences(one, other)
+    return None if shared is None else summarise_differences(shared)
 
 
 def find_best(images: Mapping[str, Mapping[int, Images]], metric: str) -> str | None:
-    """The row that beats every other one by a paired difference clear of 0; None if there is none, or no rival."""
+    """The row that beats every other one significantly; None if there is none, or no rival."""
     sign = -1 if metric in LOWER_IS_BETTER else 1
     rows = [row for row, by_seed in images.items() if by_seed]
     for row in rows:
-        rivals = [shared_images(images[row], images[other]) for other in rows if other != row]
-        found = [None if shared is None else paired_difference(*shared) for shared in rivals]
-        if found and all(one is not None and sign * one[0] > 0 and one[1].is_clear_of_zero for one in found):
+        found = [shared_differences(images[row], images[other]) for other in rows if other != row]
+        ahead = [one for one in found if one is not None and sign * one.mean() > 0]
+        if found and len(ahead) == len(found) and all(is_significant(one) for one in ahead):
             return row
     return None
+
+
+def is_significant(differences: Float[np.ndarray, "s n"]) -> bool:
+    found = summarise_differences(differences)
+    return found is not None and found.is_significant
