@@ -26,7 +26,7 @@ from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.face_model.regions import REGIONS
 from occfit.fitting.visible_regions import draw_regions
-from occfit.publishing.paper_figures import light_contrast
+from occfit.publishing.figure_specs import light_contrast
 from occfit.rendering.renderer import FaceRenderer
 from occfit.scoring.experiments import Runs, ScoredRun
 from occfit.scoring.scored_system import load_run, run_test_sets

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -141,6 +142,15 @@ def test_the_tables_are_tables_at_weights_and_biases(written, tmp_path, monkeypa
         cells = {(row[1], row[4], row[5]): row[6] for row in table["data"]}
         if name == "table4":
             assert cells["glasses", "proposed", "f1"] == pytest.approx(0.82, abs=0.05)
+
+
+@pytest.mark.parametrize("command", ["tables", "figures", "reproduce", "compare"])
+def test_help_is_quick(command):
+    call = f"try: main(['{command}', '--help'])\nfinally: print(*sys.modules)"
+    script = f"import sys\nfrom occfit.cli import main\n{call}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"usage: occfit {command}")
+    assert not set(done.stdout.splitlines()[-1].split()) & {"torch", "numpy", "cv2", "matplotlib", "pydantic"}
 
 
 def test_a_second_call_writes_the_same_bytes(written):

@@ -1,118 +1,36 @@
-"""Which pictures a figure shows, and what is refused."""
+"""What a figure looks like, and when it is drawn again."""
 
-from pathlib import Path
+import os
 
 import canned
-import numpy as np
 import pytest
-import yaml
 
-from occfit.data.store import PreparedStore, StoreWriter
-from occfit.errors import OccfitError
-from occfit.publishing.paper_figures import (
-    FigureSpec,
-    choose,
-    describe_rule,
-    draw_figure,
-    light_contrast,
-    read_figures,
-    wrap,
-)
-from occfit.scoring.experiments import Runs
-from occfit.scoring.picture_scores import UNIONS
+from occfit.publishing.figure_specs import FigureSpec, choose, describe_rule
+from occfit.publishing.paper_figures import draw_figure, outdated, wrap
 
 pytestmark = pytest.mark.unit
 
-SIZE = 32
-SHIPPED = Path(__file__).parents[2] / "experiments" / "figures.yaml"
-
-
-def write_store(folder: Path, contrasts: list[float]) -> PreparedStore:
-    """Faces whose left half is lighter than the right one by so much; what isn't face is white and black."""
-    count = len(contrasts)
-    image = np.zeros((count, SIZE, SIZE, 3), np.uint8)
-    image[:, :4] = 255
-    for one, contrast in zip(image, contrasts, strict=True):
-        one[8:24, 8:16] = round(255 * (0.5 + contrast / 2))
-        one[8:24, 16:24] = round(255 * (0.5 - contrast / 2))
-    visibility = np.zeros((count, SIZE, SIZE), np.uint8)
-    visibility[:, 9:23, 9:23] = 255
-    with StoreWriter(folder) as writer:
-        writer.add(image=image, landmarks=np.zeros((count, 68, 2), np.float32), visibility=visibility)
-    return PreparedStore(folder)
-
-
-@pytest.fixture
-def stores(tmp_path) -> dict[str, PreparedStore]:
-    contrasts = {"neutral": [0.1, 0.6, 0.2], "glasses": [0.5, 0.0, 0.3], "scarf": [0.4, 0.7, 0.05]}
-    return {name: write_store(tmp_path / name, values) for name, values in contrasts.items()}
-
-
-def spec(rule: str, **pictures: int) -> FigureSpec:
-    return FigureSpec("Figure", ["target", "truth"], pictures, rule, "figure1")
-
-
-def test_contrast_is_that_of_the_visible_face(stores):
-    found = light_contrast(stores["glasses"])
-    assert found == pytest.approx([0.5, 0.0, 0.3], abs=0.1)
-
-
-def test_illumination_takes_the_largest_contrast(stores):
-    assert choose(spec("illumination", neutral=1, ar_overall=2), stores, {}, 0) == [
-        ("neutral", 1),
-        ("scarf", 1),
-        ("neutral", 1),
-    ]
-
-
-def test_random_depends_on_the_seed_and_the_figure_alone(stores):
-    first = choose(spec("random", ar_overall=5), stores, {}, 0)
-    assert first == choose(spec("random", ar_overall=5), stores, {}, 0)
-    assert first != choose(spec("random", ar_overall=5), stores, {}, 1)
-    assert len(set(first)) == 5
-    assert {place[0] for place in choose(spec("random", ar_overall=9), stores, {}, 0)} == set(
-        UNIONS["ar_overall"]
-    )
-
-
-def test_lowest_takes_the_worst_by_a_runs_scores(tmp_path):
-    canned.write_run(tmp_path / "runs", "deep3d", 0)
-    runs = {row: run for (row, _), run in Runs(tmp_path / "runs", "laptop").found.items()}
-    stores = {"glasses": write_store(tmp_path / "glasses", [0.1] * canned.PICTURES)}
-    expected = np.argsort(canned.draw("deep3d", 0)["glasses"]["precision"])[:3]
-    found = choose(spec("lowest deep3d precision", glasses=3), stores, runs, 0)
-    assert found == [("glasses", index) for index in expected]
-
 
 def test_a_figure_has_a_row_a_picture_and_says_its_rule(stores):
-    one = spec("illumination", glasses=2)
+    one = FigureSpec("Figure", ["target", "truth"], {"glasses": 2}, "illumination")
     picture = draw_figure(one, choose(one, stores, {}, 0), stores, {}, 0)
     assert picture.shape[1] == 2 * 132 - 4
     assert "contrast" in describe_rule(one, 0)
     assert all(len(line) < 60 for line in wrap(describe_rule(one, 0), 260))
 
 
-def test_the_shipped_figures_are_the_papers():
-    names = [figure.name for figure in read_figures(SHIPPED)]
-    assert names == ["figure1", *(f"figure{number}" for number in range(3, 11))]
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("columns", ["target", "proposed.picture"], "no column 'proposed.picture'"),
-        ("rule", "best", "no rule 'best'"),
-        ("pictures", {"glasses": "many"}, "pictures.glasses' is wrong"),
-        ("title", None, "title' is wrong"),
-    ],
-)
-def test_a_wrong_figure_is_refused(tmp_path, key, value, message):
-    figure = yaml.safe_load(SHIPPED.read_text())["figure1"] | {key: value}
-    (tmp_path / "figures.yaml").write_text(yaml.safe_dump({"figure1": figure}))
-    with pytest.raises(OccfitError, match=message):
-        read_figures(tmp_path / "figures.yaml")
-
-
-def test_an_unknown_test_set_is_refused(stores):
-    with pytest.raises(OccfitError, match="no test set 'hats'"):
-        choose(spec("random", hats=1), stores, {}, 0)
+def test_a_figure_is_drawn_again_when_a_run_that_it_shows_is_newer(tmp_path):
+    runs, folder = tmp_path / "runs", tmp_path / "figures"
+    folder.mkdir()
+    scores = {row: canned.write_run(runs, row, 0) / "metrics.json" for row in ("mofa", "proposed")}
+    figures = [
+        FigureSpec(name, [f"{row}.mask"], {"glasses": 1}, "random", name)
+        for name, row in (("figure1", "mofa"), ("figure2", "proposed"), ("figure3", "mofa"))
+    ]
+    for path, time in ((scores["mofa"], 100), (scores["proposed"], 300)):
+        os.utime(path, (time, time))
+    for name in ("figure1", "figure2"):
+        (folder / f"{name}.jpg").touch()
+        os.utime(folder / f"{name}.jpg", (200, 200))
+    old = outdated(figures, runs, "laptop", 0, folder)
+    assert [figure.name for figure in old] == ["figure2", "figure3"]

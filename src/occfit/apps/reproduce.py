@@ -3,17 +3,16 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from occfit.apps.arguments import add_runs, parse_arguments
-from occfit.apps.figures import make_figures
-from occfit.apps.sweep import print_outcomes
-from occfit.apps.tables import EXPERIMENTS, make_tables, print_tables, shipped_tables
-from occfit.publishing.paper_figures import FigureSpec, read_figures
 from occfit.runs.outcome import Outcome, describe_error
-from occfit.scoring.experiments import TableSpec, read_spec
 from occfit.scoring.headings import COMMON
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from occfit.scoring.experiments import TableSpec
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,17 +27,26 @@ def main(arguments: Sequence[str]) -> int:
         "--tables", type=Path, nargs="+", metavar="FILE", help="what to compare (experiments/table*.yaml)"
     )
     parser.add_argument(
-        "--figures", type=Path, default=EXPERIMENTS / "figures.yaml", metavar="FILE", help="(%(default)s)"
+        "--figures", type=Path, metavar="FILE", help="what to draw (experiments/figures.yaml)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="of the tables (experiments/results/PRESET)")
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for every run, as `occfit train` takes"
     )
     chosen = parse_arguments(parser, arguments)
-    paths = chosen.tables or shipped_tables()
-    specs, figures, console = [read_spec(path) for path in paths], read_figures(chosen.figures), Console()
+
+    from rich.console import Console
+
+    from occfit.apps.sweep import print_outcomes
+    from occfit.publishing.figure_specs import SHIPPED_FIGURES, read_figures
+    from occfit.publishing.paper_figures import make_figures, outdated
+    from occfit.publishing.table_pages import make_tables, print_tables, shipped_tables
+    from occfit.scoring.experiments import read_spec, results_folder
+
+    paths, console = chosen.tables or shipped_tables(), Console()
+    specs, figures = [read_spec(path) for path in paths], read_figures(chosen.figures or SHIPPED_FIGURES)
     outcomes = run_all(specs, chosen.preset, chosen.seeds, chosen.runs, chosen.overrides, console)
-    output = chosen.out or EXPERIMENTS / "results" / chosen.preset
+    output = chosen.out or results_folder(chosen.preset)
     seed, folder = chosen.seeds[0], output / "figures"
     if old := outdated(figures, chosen.runs, chosen.preset, seed, folder):
         make_figures(old, chosen.runs, chosen.preset, seed, folder, console)
@@ -51,12 +59,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run_all(
-    specs: Sequence[TableSpec],
+    specs: Sequence["TableSpec"],
     preset: str,
     seeds: Sequence[int],
     runs: Path,
     overrides: Sequence[str],
-    console: Console,
+    console: "Console",
 ) -> list[Outcome]:
     """Every row's run of every seed, and what they have in common; finished ones are left as they are."""
     rows = list(dict.fromkeys(row for spec in specs for row in spec.rows))
@@ -92,21 +100,7 @@ def run_one(row: str, preset: str, seed: int, runs: Path, overrides: Sequence[st
     return Outcome(str(folder), name)
 
 
-def outdated(
-    figures: Sequence[FigureSpec], runs: Path, preset: str, seed: int, folder: Path
-) -> list[FigureSpec]:
-    """Those that aren't there, or are older than the scores of a run that they show."""
-    old = []
-    for figure in figures:
-        scores = [runs / f"{row}-{preset}-{seed}" / "metrics.json" for row in figure.rows]
-        newest = max((path.stat().st_mtime for path in scores if path.exists()), default=0.0)
-        picture = folder / f"{figure.name}.jpg"
-        if not picture.exists() or picture.stat().st_mtime < newest:
-            old.append(figure)
-    return old
-
-
-def compare_one(spec: TableSpec, preset: str, seed: int, runs: Path) -> list[Outcome]:
+def compare_one(spec: "TableSpec", preset: str, seed: int, runs: Path) -> list[Outcome]:
     """Scores a table's rows on their common region, once all of them are there; an outcome only if that fails."""
     from occfit.apps.compare import compare
 

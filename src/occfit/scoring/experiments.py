@@ -19,6 +19,14 @@ from occfit.scoring.headings import COMMON, HEADINGS
 from occfit.scoring.picture_scores import ALL_VISIBLE, UNIONS
 from occfit.scoring.results import SYSTEM
 
+EXPERIMENTS = Path("experiments")
+"""Where a checkout has the paper's tables and figures, and what was made of them."""
+
+
+def results_folder(preset: str) -> Path:
+    """Where a preset's tables and figures are written, unless another folder is named."""
+    return EXPERIMENTS / "results" / preset
+
 
 @dataclass(frozen=True)
 class TableSpec:
