@@ -327,4 +327,4 @@ def test_initialisation_and_reconstruction_dont_share_options_by_accident():
     first = RobustInitialisationObjective({"robust": 1.0}, threshold=0.09)
     assert first.sigma == pytest.approx(0.1)
     assert ReconstructionObjective({"pixel": 1.0}, mask="hard").mask == "hard"
-    assert first.mask == "soft"
+    assert not first.learns_through_mask
