@@ -236,6 +236,27 @@ def test_a_forbidden_target_deep_inside_is_refused():
         instantiate(node)
 
 
+@pytest.mark.parametrize("params", [[[{"_target_": "os.getcwd"}]], {"a": [{"_target_": "os.getcwd"}]}])
+def test_lists_and_mappings_within_each_other_hide_no_target(params):
+    with pytest.raises(OccfitError, match=r"'os\.getcwd' may not be called"):
+        instantiate({"_target_": "torch.optim.SGD", "_partial_": True, "params": params})
+
+
+@pytest.mark.parametrize(
+    "params",
+    ["${oc.env:HOME}", "a ${b}", "\\${b}", [["${b}"]], {"${b}": 1}, {"x": {"y": ["${b}"]}}, "???", b"x"],
+)
+def test_only_plain_data_is_instantiated(params):
+    with pytest.raises(OccfitError, match=r"'params.*A finished configuration"):
+        instantiate({"_target_": "torch.optim.SGD", "_partial_": True, "params": params})
+
+
+def test_what_is_handed_on_beside_a_node_is_no_configuration():
+    given = {"_target_": "os.getcwd", "x": "${oc.env:HOME}"}
+    partial = instantiate({"_target_": "torch.optim.SGD", "_partial_": True}, lr=given)
+    assert partial.keywords == {"lr": given}
+
+
 def test_a_target_may_be_called():
     assert locate("torch.optim.SGD").__name__ == "SGD"
     partial = instantiate({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1})

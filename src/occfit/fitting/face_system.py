@@ -60,7 +60,7 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> System:
             trained with, or the weights belong to other networks.
     """
     entry = checkpoint["occfit"]
-    config = portable(parse_training(entry["config"]))
+    config = portable(parse_training(entry["config"], where))
     networks = build_networks(config)
     if networks.face_model.digest() != entry["face_model"]:
         raise OccfitError(
@@ -79,9 +79,10 @@ def build_system(checkpoint: Mapping[str, Any], where: Path) -> System:
 
 
 def portable(config: TrainConfig) -> TrainConfig:
-    """The configuration without what only the machine of the training needs to have."""
+    """The configuration without what only the machine of the training needs to have, its folders among it."""
     return replace(
         config,
+        face_model={key: value for key, value in config.face_model.items() if key != "cache"},
         encoder={**config.encoder, "weights": None},
         rasterizer={**config.rasterizer, "name": "auto"},
     )

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from occfit.errors import OccfitError
 from occfit.face_model.builtin.model import VERSION, builtin_face_model
 from occfit.runs.checkpoint import FORMAT, read_checkpoint
+from occfit.runs.schema import require_plain
 
 WEIGHTS, ENTRY = "system.safetensors", "system.json"
 BUILTIN_VERSION = "builtin_face_model"
@@ -62,7 +63,8 @@ def read_release(folder: Path) -> dict[str, Any]:
     more than the rounding of math libraries, some 1e-4 mm.
 
     Raises:
-        OccfitError: a file is missing or damaged, or it is of another version of the package.
+        OccfitError: a file is missing or damaged, or it is of another version of the package, or its configuration
+            isn't plain data.
     """
     try:
         entry = json.loads((folder / ENTRY).read_text())
@@ -75,8 +77,8 @@ def read_release(folder: Path) -> dict[str, Any]:
         raise OccfitError("The file doesn't describe a released system", folder / ENTRY)
     if entry["format"] != FORMAT or entry.get(BUILTIN_VERSION) != VERSION:
         raise OccfitError("The released system is of another version of occfit", folder, "Install that one")
-    resolution = entry["config"]["face_model"].get("resolution", "coarse")
-    digest = builtin_face_model(resolution).digest()
+    require_plain(entry, folder / ENTRY)
+    digest = builtin_face_model(_resolution(entry["config"], folder)).digest()
     return {
         "occfit": {**entry, "face_model": digest},
         "state_dict": {
@@ -96,6 +98,14 @@ def shifted(state: Mapping[str, torch.Tensor], log_odds: float, where: Path) -> 
     if LOGIT_BIAS not in state:
         raise OccfitError("The system has no segmenter whose logits could be shifted", where)
     return {**state, LOGIT_BIAS: state[LOGIT_BIAS] + log_odds}
+
+
+def _resolution(config: Any, where: Path) -> Any:
+    """What a released system's configuration calls the resolution of its face model."""
+    node = config.get("face_model") if isinstance(config, Mapping) else None
+    if not isinstance(node, Mapping):
+        raise OccfitError("The configuration has no face_model", where)
+    return node.get("resolution", "coarse")
 
 
 def _halved(value: torch.Tensor) -> torch.Tensor:

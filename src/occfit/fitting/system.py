@@ -61,12 +61,13 @@ def load(checkpoint: str | Path = SMALL, device: str = "cpu") -> "FaceFitter":
     """A system, ready to fit photographs: the one that the package ships, or that of a run's checkpoint or of a
     released system's folder.
 
-    The file is read as tensors and plain containers, and what its configuration names is built only from this
-    package, so an untrusted file can't run code of its own.
+    An untrusted file can't run code of its own. It is read as tensors and plain containers; a configuration with an
+    interpolation in it is refused; and what the configuration names is called only if `ALLOWED_TARGETS` has it.
 
     Raises:
         OccfitError: the file is missing, torn, foreign, from a newer version or made with another face model
-            than the one its configuration gives here; or torch can't compute on the device.
+            than the one its configuration gives here; its configuration isn't plain data, or names what may not be
+            called; or torch can't compute on the device.
     """
     require_device(device)
     path = Path(checkpoint)

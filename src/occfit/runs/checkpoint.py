@@ -17,8 +17,12 @@ import torch
 from torch import nn
 
 from occfit.errors import OccfitError
+from occfit.runs.schema import require_plain
 
 FORMAT = 2
+DESCRIBED = ("system", "size", "face_model", "config")
+"""What every checkpoint says of its system."""
+
 KEPT_AS = "A run keeps it as checkpoints/last.ckpt"
 
 
@@ -84,7 +88,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU.
 
     Raises:
-        OccfitError: the file is missing, torn, not one of ours, or from another version.
+        OccfitError: the file is missing, torn, not one of ours, or from another version; or its configuration isn't
+            plain data.
     """
     try:
         _require_whole(path)
@@ -103,6 +108,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             ("a newer", "Update occfit") if is_newer else ("an older", "Train it again, or use that one")
         )
         raise OccfitError(f"The checkpoint is from {age} occfit", path, remedy)
+    require_plain({key: checkpoint["occfit"][key] for key in DESCRIBED}, path)
     return checkpoint
 
 
@@ -122,4 +128,4 @@ def _is_ours(content: Any) -> bool:
     entry = content.get("occfit") if isinstance(content, dict) else None
     if not isinstance(entry, dict) or not isinstance(content.get("state_dict"), dict):
         return False
-    return isinstance(entry.get("format"), int) and entry.keys() >= {"system", "size", "face_model", "config"}
+    return isinstance(entry.get("format"), int) and entry.keys() >= set(DESCRIBED)

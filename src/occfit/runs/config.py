@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -173,13 +174,19 @@ def compose_plain(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise explain(error, name) from error
 
 
-def parse_training(plain: Mapping[str, Any]) -> TrainConfig:
+def parse_training(plain: Any, where: object | None = None) -> TrainConfig:
     """Plain containers as a training run's configuration.
+
+    Args:
+        where: the file that they come from, if it is a foreign one.
 
     Raises:
         OccfitError: a key is unknown or missing, a value has the wrong type, or a `_target_` may not be called.
     """
-    check(plain, TrainConfig)
+    try:
+        check(plain, TrainConfig)
+    except OccfitError as error:
+        raise OccfitError(error.what, error.where or where, error.remedy) from error
     return TypeAdapter(TrainConfig).validate_python(plain)
 
 
@@ -207,12 +214,21 @@ def resolve(config: DictConfig, name: str = "train") -> dict[str, Any]:
 
 
 def instantiate(node: Mapping[str, Any], **kwargs) -> Any:
-    """Calls what a node's `_target_` names, after checking it, since the node may come from a file."""
+    """Calls what a node's `_target_` names, after checking it, since the node may come from a file.
+
+    Hydra sees what was checked and nothing else: `kwargs` are handed on as they are, and are never taken for nodes.
+
+    Raises:
+        OccfitError: the node isn't plain data, or calls what it may not.
+    """
     check(node, Component)
     try:
-        return hydra.utils.instantiate(dict(node), **kwargs, _convert_="all")
+        call = hydra.utils.instantiate({**node, "_partial_": True}, _convert_="all")
     except InstantiationException as error:
         raise (error.__cause__ or error) from None
+    if not node.get("_partial_"):
+        return call(**kwargs)
+    return partial(call, **kwargs) if kwargs else call
 
 
 def explain(error: Exception, name: str) -> OccfitError:

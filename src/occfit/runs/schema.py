@@ -48,7 +48,10 @@ as `save_face_model` and `write_checkpoint` would, since a checkpoint may come f
 PACKAGES = ("occfit", "torch.optim", "lightning.pytorch.loggers")
 """Where a `_target_` is looked up; another package isn't even imported."""
 
+UNRESOLVED = "A finished configuration holds plain values alone, and nothing that is still to be looked up"
+
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_"}
+INTERPOLATION, MISSING_VALUE = "${", "???"
 
 
 @cache
@@ -78,12 +81,40 @@ def _is_inside(name: str, places: tuple[str, ...]) -> bool:
     return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
+def require_plain(value: Any, where: object | None = None, path: str = "") -> None:
+    """Checks that a configuration is data: mappings, lists, text, numbers, true, false and null.
+
+    OmegaConf replaces `${...}` wherever it meets it, be it by a secret of the environment or by a node that calls
+    anything. A text that holds an interpolation would therefore become something else after `check` has seen it.
+
+    Raises:
+        OccfitError: there is an interpolation, also in a key, or a value of another kind.
+    """
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            require_plain(key, where, _join(path, key))
+            require_plain(child, where, _join(path, key))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            require_plain(child, where, f"{path}[{index}]")
+    elif isinstance(value, str):
+        if INTERPOLATION in value or value == MISSING_VALUE:
+            raise OccfitError(f"'{path}' isn't plain text, but {value!r}", where, UNRESOLVED)
+    elif value is not None and not isinstance(value, int | float):
+        raise OccfitError(f"'{path}' is a {type(value).__name__}", where, UNRESOLVED)
+
+
 def check(value: Any, annotation: Any, path: str = "") -> None:
     """Checks a resolved configuration (plain containers) against an annotation.
 
     Raises:
-        OccfitError: an unknown key, a missing one, a wrong type or a forbidden `_target_`.
+        OccfitError: an unknown key, a missing one, a wrong type, a forbidden `_target_` or an interpolation.
     """
+    require_plain(value, path=path)
+    _check(value, annotation, path)
+
+
+def _check(value: Any, annotation: Any, path: str) -> None:
     if isinstance(value, Mapping) and "_target_" in value:
         _check_call(value, path)
     elif _is_component(annotation) and value is not None:
@@ -93,10 +124,10 @@ def check(value: Any, annotation: Any, path: str = "") -> None:
     elif isinstance(value, Mapping) and _holds_calls(value):
         _, item = (*get_args(annotation), Any, Any)[:2] if get_origin(annotation) else (str, Any)
         for key, child in value.items():
-            check(child, item, _join(path, key))
+            _check(child, item, _join(path, key))
     elif isinstance(value, Sequence) and not isinstance(value, str) and _holds_calls(value):
         for index, child in enumerate(value):
-            check(child, Any, f"{path}[{index}]")
+            _check(child, Any, f"{path}[{index}]")
     else:
         _check_type(value, annotation, path)
 
@@ -107,10 +138,10 @@ def _is_component(annotation: Any) -> bool:
 
 
 def _holds_calls(value: Any) -> bool:
-    children = value.values() if isinstance(value, Mapping) else value
-    return any(
-        isinstance(child, Mapping) and ("_target_" in child or _holds_calls(child)) for child in children
-    )
+    """Whether a node with a `_target_` is anywhere below `value`, however lists and mappings are nested."""
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(_holds_calls(child) for child in value.values())
+    return isinstance(value, list | tuple) and any(_holds_calls(child) for child in value)
 
 
 def _join(path: str, key: Any) -> str:
@@ -123,7 +154,7 @@ def _unknown(path: str, key: Any, options: Iterable[str]) -> OccfitError:
 
 def _check_call(node: Mapping, path: str) -> None:
     try:
-        found = locate(node["_target_"])
+        found = locate(str(node["_target_"]))
     except OccfitError as error:
         raise OccfitError(error.what, _join(path, "_target_"), error.remedy) from error
     annotations, is_open = call_schema(found)
@@ -132,7 +163,7 @@ def _check_call(node: Mapping, path: str) -> None:
             continue
         if key not in annotations and not is_open:
             raise _unknown(path, key, annotations)
-        check(value, annotations.get(key, Any), _join(path, key))
+        _check(value, annotations.get(key, Any), _join(path, key))
 
 
 @cache
@@ -181,7 +212,7 @@ def _check_fields(value: Any, schema: dict[str, tuple[Any, bool]], path: str) ->
             raise _unknown(path, key, schema)
     for key, (annotation, required) in schema.items():
         if key in value:
-            check(value[key], annotation, _join(path, key))
+            _check(value[key], annotation, _join(path, key))
         elif required:
             raise OccfitError(f"'{_join(path, key)}' is missing")
 
