@@ -11,7 +11,7 @@ import trimesh
 from PIL import Image
 
 import occfit
-from occfit.apps.photographs import find_photos
+from occfit.apps.photographs import find_photos, results_name, shown
 from occfit.apps.predict import DETECTORS, main
 from occfit.cli import main as command_line
 from occfit.data.detection import choice
@@ -101,6 +101,7 @@ def test_the_gallery_links_only_to_files_that_are_there(checkpoint, photos, tmp_
 
 def test_one_bad_photograph_is_reported_and_the_others_are_done(checkpoint, photos, tmp_path, capsys):
     (photos / "broken.jpg").write_bytes(b"not a picture")
+    (photos / "caf\udce9.jpg").write_bytes(b"nor this")
     assert predict(checkpoint, [photos], tmp_path / "out") == 1
     assert (tmp_path / "out" / "astronaut" / "fit.json").is_file()
     assert not (tmp_path / "out" / "broken").exists()
@@ -305,7 +306,79 @@ def test_photographs_of_one_name_are_refused_and_the_others_kept(tmp_path):
     photos, failures = find_photos([tmp_path / "a", tmp_path / "b"])
     assert photos == [tmp_path / "b" / "other.jpg"]
     assert [failure.photo.name for failure in failures] == ["face.jpg", "face.png"]
-    assert all("also named 'face'" in str(failure.error) for failure in failures)
+    assert all("results are also named 'face'" in str(failure.error) for failure in failures)
+
+
+NAMES = {
+    "face.jpg": "face",
+    "a name, #1 & more.png": "a name, #1 & more",
+    "...jpg": "__",
+    "..jpg": "_",
+    ".jpg": "_jpg",
+    "..face.jpg": "__face",
+    "index.html.jpg": "index.html_",
+    "Summary.JSON.png": "Summary.JSON_",
+    "face. .jpg": "face__",
+    " .jpg": "_",
+    "a\nb.jpg": "a_b",
+    "caf\udce9.jpg": "caf_",
+    "Müller – ½ 顔 👩\u200d💻.jpg": "Müller – ½ 顔 👩\u200d💻",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_photograph_has_a_folder_name_that_is_safe(name):
+    assert results_name(Path("photos") / name) == NAMES[name]
+
+
+def test_what_is_shown_can_be_written():
+    assert shown(Path("caf\udce9\n.jpg")) == "caf\ufffd\ufffd.jpg"
+    assert shown("Müller 顔.jpg") == "Müller 顔.jpg"
+
+
+ODD = ["...jpg", "..jpg", ".jpg", "index.html.jpg", "summary.json.jpg", "face. .jpg", "caf\udce9.jpg"]
+
+
+@pytest.mark.parametrize("faces", ["largest", "all"])
+def test_whatever_a_photograph_is_called_its_results_have_a_folder_of_their_own(
+    checkpoint, photos, tmp_path, astronaut, faces
+):
+    (photos / "astronaut.png").unlink()
+    for name in ODD:
+        with (photos / name).open("wb") as file:
+            Image.fromarray(astronaut).save(file, format="JPEG")
+    before = set(tmp_path.rglob("*"))
+    out = tmp_path / "results" / "out"
+    arguments = [*(photos / name for name in ODD), "--checkpoint", checkpoint, "--out", out, "--no-refine"]
+    assert main([*map(str, arguments), "--faces", faces]) == 0
+    assert set(out.parent.iterdir()) == {out}
+    folders = {results_name(Path(name)) for name in ODD}
+    assert len(folders) == len(ODD)
+    assert {path.name for path in out.iterdir()} == {*folders, "index.html", "summary.json"}
+    results = [out / folder / ("face-1" if faces == "all" else "") for folder in folders]
+    assert all({file.name for file in folder.iterdir()} == FILES for folder in results)
+    assert {path for path in set(tmp_path.rglob("*")) - before if out not in (path, *path.parents)} == {
+        out.parent
+    }
+    summary = json.loads((out / "summary.json").read_text())
+    assert sorted(entry["photo"] for entry in summary["fitted"]) == sorted(map(shown, ODD))
+
+
+def test_landmarks_go_by_the_photograph_s_own_name(checkpoint, photos, tmp_path):
+    """Also where the results' folder can't."""
+    landmarks = photos.parent / "landmarks"
+    (photos / "astronaut.png").rename(photos / "...png")
+    (landmarks / "astronaut.csv").rename(landmarks / "...csv")
+    assert predict(checkpoint, [photos], tmp_path / "out") == 0
+    assert (tmp_path / "out" / "__" / "fit.json").is_file()
+
+
+def test_photographs_whose_results_would_go_into_one_folder_are_refused(tmp_path):
+    for name in ("...jpg", "__.jpg", "other.jpg"):
+        (tmp_path / name).touch()
+    photos, failures = find_photos([tmp_path])
+    assert photos == [tmp_path / "other.jpg"]
+    assert sorted(failure.photo.name for failure in failures) == ["...jpg", "__.jpg"]
 
 
 def test_a_photograph_named_twice_is_fitted_once(tmp_path):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from occfit.apps.gallery import Entry, write_gallery
-from occfit.apps.photographs import PHOTO_SUFFIXES, Failure, find_photos, make_folder
+from occfit.apps.photographs import PHOTO_SUFFIXES, Failure, find_photos, make_folder, results_name, shown
 from occfit.apps.prediction_files import Source, write_prediction
 from occfit.errors import OccfitError
 
@@ -109,7 +109,8 @@ def main(arguments: Sequence[str]) -> int:
         " face), face_region.png (255 = where the face model projects), overlay.jpg, reconstruction.png,"
         " mesh.obj and fit.json; and DIR/index.html, a gallery of them all. Pictures are in the pixels of the"
         " upright photograph. A photograph that can't be done is reported, and the others are done.",
-        epilog="Results and landmarks go by the photographs' names: two of one name are both refused.",
+        epilog="Results and landmarks go by the photographs' names: two of one name are both refused. In a folder's"
+        " name, underscores stand for dots in front and for dots and spaces at the end.",
     )
     add_arguments(parser)
     return run(parser.parse_args(list(arguments)))
@@ -150,8 +151,8 @@ def run(args: argparse.Namespace) -> int:
                 except OccfitError as failure:
                     skip(job.photo, failure, failures, progress.console)
                 else:
-                    entries.append(Entry.of(job.folder, job.photo.name, record))
-    write_gallery(args.out, entries, [(str(failure.photo), str(failure.error)) for failure in failures])
+                    entries.append(Entry.of(job.folder, shown(job.photo.name), record))
+    write_gallery(args.out, entries, [(shown(failure.photo), shown(failure.error)) for failure in failures])
     report(console, args.out, entries, failures)
     return 1 if failures else 0
 
@@ -203,7 +204,7 @@ def faces_of(photo: Path, args: argparse.Namespace, fitter: "FaceFitter") -> lis
     if args.landmarks is not None:
         path = args.landmarks / f"{photo.stem}.csv"
         given = DetectedFace(read_landmarks(path), 1.0)
-        return [Job(photo, picture, photo.stem, given, Source(str(path), None, 1))]
+        return [Job(photo, picture, results_name(photo), given, Source(shown(path), None, 1))]
     found = fitter.detect(picture)
     sure = [face for face in found if face.confidence >= (args.min_confidence or 0)]
     if not sure:
@@ -212,12 +213,12 @@ def faces_of(photo: Path, args: argparse.Namespace, fitter: "FaceFitter") -> lis
         raise OccfitError("No face in the photograph is sure enough", photo, remedy)
     if args.faces == "largest":
         source = Source(args.detector, sure[0].confidence, len(sure))
-        return [Job(photo, picture, photo.stem, sure[0], source)]
+        return [Job(photo, picture, results_name(photo), sure[0], source)]
     return [
         Job(
             photo,
             picture,
-            f"{photo.stem}/face-{number}",
+            f"{results_name(photo)}/face-{number}",
             face,
             Source(args.detector, face.confidence, len(sure)),
         )
@@ -244,7 +245,7 @@ def fitted(
 def skip(photo: Path, failure: OccfitError, failures: list[Failure], console: Console) -> None:
     error = OccfitError(failure.what, failure.where or photo, failure.remedy)
     failures.append(Failure(photo, error))
-    console.print(f"skipped: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"skipped: {shown(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def progress_bar(console: Console) -> Progress:
@@ -264,7 +265,7 @@ def report(console: Console, out: Path, entries: Sequence[Entry], failures: Sequ
     if failures:
         console.print(f"{len(failures)} not fitted:", style="red", highlight=False)
         for failure in failures:
-            console.print(f"  {failure.error}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"  {shown(failure.error)}", highlight=False, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

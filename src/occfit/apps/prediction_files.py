@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from occfit import __version__
+from occfit.apps.photographs import shown
 from occfit.errors import OccfitError
 from occfit.fitting.fit import Fit
 from occfit.fitting.pictures import Picture, mask_picture, strip
@@ -66,7 +67,7 @@ def fit_record(fit: Fit, photo: Path, checkpoint: CheckpointInfo, source: Source
     params = {f.name: getattr(fit.params, f.name)[0].tolist() for f in dataclasses.fields(fit.params)}
     angles, translation = params["pose"][:3], params["pose"][3:]
     return {
-        "photo": str(photo),
+        "photo": shown(photo),
         "photo_size": [fit.photo.shape[1], fit.photo.shape[0]],
         "occfit": __version__,
         "checkpoint": {
