@@ -18,7 +18,7 @@ class ParameterDescent:
     Args:
         start: where the faces begin.
         units: how far each parameter moves in a step of length 1.
-        rate: of the first step; it falls linearly, to zero after `steps`.
+        rate: the first step's length; it falls linearly, to zero after `steps`.
         steps: that there will be.
     """
 

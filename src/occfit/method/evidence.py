@@ -29,7 +29,7 @@ class Evidence:
         visibility: the mask M, a probability, whichever `VisibilitySource` it comes from.
         logits: the segmenter's, where the mask is its.
         recognition: the network F; None where no term needs one.
-        face_model: of the rendering; None where no term needs it.
+        face_model: the rendering's model; None where no term needs it.
         teaching: the mask behind which the encoder learns, where that is another one than `visibility`.
     """
 

@@ -69,12 +69,12 @@ class OccFit(LightningModule):
         encoder: photograph -> face parameters.
         segmenter: photograph and rendering -> logits of visibility; None where the mask comes from elsewhere.
         recognition: F of the perceptual terms; None where no objective has one. Not in the checkpoint.
-        objectives: of the phases that the schedule has.
+        objectives: what is minimised in each phase that the schedule has.
         schedule: which phase it is, by the clock.
         learning: optimizer, learning rate and clipping of the network of each phase.
         visibility: where the system's mask comes from; the segmenter by default.
         teacher: where the mask comes from behind which the encoder learns; None: it is the system's.
-        scores: of the validation images; None for no scores.
+        scores: what is measured on the validation images; None for nothing.
         description: a checkpoint's entry `occfit`: `describe_system`'s plain containers.
     """
 

@@ -21,7 +21,7 @@ class SkinColour(nn.Module):
     prior (` 2`), skin first. Before `fit` it knows nothing: every pixel has the prior.
 
     Args:
-        prior: of skin.
+        prior: the probability of skin before a colour is seen.
     """
 
     mean: Float[Tensor, "2 3"]

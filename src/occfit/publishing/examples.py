@@ -82,7 +82,7 @@ def draw_examples(
 
     Args:
         scores: `f1` and `rmse` of every sample, in the store's order.
-        seed: of the random choice.
+        seed: a number that decides the random choice.
         random, worst: how many of each; fewer if the set has fewer.
     """
     drawn, lowest = choose(scores["f1"], seed, random, worst)

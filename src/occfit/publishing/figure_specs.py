@@ -89,7 +89,7 @@ def choose(
     Args:
         stores: the test sets.
         runs: scored runs, by row; those that the rule asks for.
-        seed: of random choices.
+        seed: a number that decides random choices.
 
     Raises:
         OccfitError: there is no such test set or score.

@@ -22,7 +22,7 @@ class Outcome:
     """How one run of several ended.
 
     Attributes:
-        folder: of the run.
+        folder: the run's folder.
         name: what it was: system and seed, or a sweep's overrides.
         error: in one line; None if it is finished.
     """

@@ -31,7 +31,7 @@ class StageKey:
         stage: its name.
         version: bumped by hand when the code computes something else from the same configuration.
         config: the resolved subtrees of data, models, networks, objective, optimizer and schedule.
-        seed: of the run.
+        seed: the run's seed.
         precision: resolved, never `auto`.
         batch: images a step over all processes.
         threads: CPU threads, since sums in another order are other sums.

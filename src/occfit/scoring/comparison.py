@@ -29,7 +29,7 @@ class Cell:
     Attributes:
         mean: over pictures, then over seeds.
         spread: standard deviation over pictures, mean over seeds.
-        interval: of the mean, over seeds.
+        interval: the mean's interval, over seeds.
         difference: the reference's scores minus this row's, by the same seeds on the same pictures, where it isn't
             the reference's own.
         is_best: significantly better than every other row.

@@ -41,7 +41,7 @@ class TableSpec:
         differences: the metrics whose differences to the reference are shown.
         published: row -> test set -> metric -> [mean, standard deviation over images, if it is known].
         reference: the row that the others are compared with.
-        name: of the file it came from.
+        name: the file's name, without its suffix.
     """
 
     title: str
@@ -95,7 +95,7 @@ class ScoredRun:
     """One system's scores, as one seed's run has written them.
 
     Attributes:
-        folder: of the run.
+        folder: the run's folder.
         test_sets: test set -> metric -> mean and std, from `metrics.json`.
         row: what `scores.csv` calls the system.
     """
@@ -142,7 +142,7 @@ class Runs:
     Args:
         folder: looked through, with everything in it, for `metrics.json`. Of several runs of one system and seed, that
             in SYSTEM-PRESET-SEED counts, where `occfit train` puts it by default.
-        preset: of the runs; others are left alone.
+        preset: the runs' preset; other runs are left alone.
 
     Raises:
         OccfitError: there is no such folder, a file in it is torn, or two runs are of one system and seed.

@@ -72,7 +72,7 @@ def evaluate(
         test_sets: by name.
         renderer: draws the true parameters, where a test set has them, for the scores of the geometry.
         batch_size: pictures that are explained at once; changes no score by more than rounding.
-        device: of the systems and the renderer.
+        device: where the systems and the renderer are.
         progress: show a live bar.
 
     Returns:

@@ -23,8 +23,8 @@ def metrics_document(
     """What `metrics.json` holds.
 
     Args:
-        scores: of `SYSTEM`, and of `INITIALISATION` and `ALL_VISIBLE` where there are any.
-        config: of the run.
+        scores: those of `SYSTEM`, and of `INITIALISATION` and `ALL_VISIBLE` where there are any.
+        config: the run's configuration.
         machine: commit, versions, threads and device.
     """
     notes = [] if has_papers_assets(config) else [f"{NOT_THE_PAPERS.capitalize()}."]

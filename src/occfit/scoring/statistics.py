@@ -83,7 +83,7 @@ def summarise_differences(
 
     Args:
         differences: without gaps.
-        seed: of the resampling.
+        seed: a number that decides the resampling.
         resamples: how often seeds and pictures are drawn anew.
     """
     if not differences.size:

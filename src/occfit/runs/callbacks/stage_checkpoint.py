@@ -36,7 +36,7 @@ class StageCheckpoint(Callback):
 
     Args:
         stage: its name.
-        path: of the checkpoint; at every moment it is the old file or the whole new one.
+        path: the checkpoint's file; at every moment it is the old one or the whole new one.
         every: steps between two checkpoints.
     """
 

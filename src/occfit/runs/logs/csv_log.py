@@ -15,7 +15,7 @@ class CSVLog(Logger):
 
     Args:
         save_dir: the folder of all logs.
-        name: of this one's folder.
+        name: the name of this log's folder.
         flush_every: lines between two writes.
     """
 

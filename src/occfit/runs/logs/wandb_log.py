@@ -21,8 +21,8 @@ def begin_wandb(node: Mapping[str, Any], config: TrainConfig, logs: Path, stage:
     """A logger whose run has begun, or has begun offline if there is no connection: training goes on either way.
 
     Args:
-        node: of the logger.
-        config: of the run.
+        node: the logger's configuration.
+        config: the run's configuration.
         logs: the folder of all stages' logs.
         stage: this one, which is the run's job type.
     """
