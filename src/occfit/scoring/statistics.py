@@ -33,7 +33,7 @@ class Difference:
 
     Attributes:
         mean: over pictures, then over seeds.
-        interval: of the mean; None for a single picture, which says nothing of the others.
+        interval: the mean's interval; None for a single picture, which says nothing of the others.
         seeds: how many training seeds it rests on.
     """
 
