@@ -23,7 +23,7 @@ from rich.table import Table
 from occfit.cli import exit_code_of
 from occfit.data.detection import DetectedFace, LandmarkDetector
 from occfit.data.detection.builtin import BuiltinDetector
-from occfit.data.detection.choice import DETECTORS, make_detector
+from occfit.data.detection.detectors import DETECTORS, make_detector
 from occfit.data.images import read_image, read_landmarks
 from occfit.errors import OccfitError
 from occfit.metrics.reconstruction import landmark_nme

@@ -159,7 +159,7 @@ def run(args: argparse.Namespace) -> int:
 
 def make_fitter(args: argparse.Namespace) -> "FaceFitter":
     """The system that the arguments ask for."""
-    from occfit.data.detection.choice import make_detector
+    from occfit.data.detection.detectors import make_detector
     from occfit.fitting.refine import Refinement
     from occfit.fitting.system import SMALL, load
 

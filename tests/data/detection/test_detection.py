@@ -21,8 +21,8 @@ from occfit.data.detection.builtin import (
     varied,
 )
 from occfit.data.detection.cascade import cascade_boxes
-from occfit.data.detection.choice import make_detector
-from occfit.data.detection.faces import distinct
+from occfit.data.detection.detected_faces import distinct
+from occfit.data.detection.detectors import make_detector
 from occfit.data.images import read_landmarks
 from occfit.data.similarity import apply
 from occfit.errors import OccfitError

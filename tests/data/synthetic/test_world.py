@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from occfit.data.alignment import align
+from occfit.data.synthetic.contact_sheets import annotate, occluder_sheet, split_sheet
 from occfit.data.synthetic.faces import Face
 from occfit.data.synthetic.occluders import KINDS
 from occfit.data.synthetic.painting import paint, true_masks
 from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.sensor import photograph
-from occfit.data.synthetic.sheets import annotate, occluder_sheet, split_sheet
 from occfit.data.synthetic.splits import Plan
 from occfit.data.synthetic.workshop import render_samples
 from occfit.data.synthetic.world import (

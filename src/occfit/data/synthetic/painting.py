@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from occfit.data.synthetic.backgrounds import paint_background
+from occfit.data.synthetic.complexion.skin import apply_sheet, gloss, nose_shadow, paint_sheet
 from occfit.data.synthetic.drawing import Picture, Plane, over
 from occfit.data.synthetic.faces import Face
 from occfit.data.synthetic.occluders import paint_occluder
 from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.scene import Layer, cast_shadow
 from occfit.data.synthetic.sensor import photograph
-from occfit.data.synthetic.skin import apply_sheet, gloss, nose_shadow, paint_sheet
 from occfit.data.synthetic.splits import Plan
 from occfit.data.synthetic.streams import Purpose, stream
 from occfit.data.synthetic.surroundings import paint_surroundings

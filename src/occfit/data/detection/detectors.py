@@ -1,8 +1,8 @@
 """Landmark detectors by name."""
 
 from occfit.data.detection.builtin import BuiltinDetector, builtin_detector
+from occfit.data.detection.detected_faces import LandmarkDetector
 from occfit.data.detection.dlib import dlib_detector
-from occfit.data.detection.faces import LandmarkDetector
 from occfit.data.detection.fan import fan_detector
 from occfit.errors import OccfitError, nearest
 

@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from occfit.data.synthetic.complexion.skin_sheet import SkinSheet
 from occfit.data.synthetic.drawing import Picture, Plane, blur, closed_curve, curve, fill, noise, ribbon
-from occfit.data.synthetic.skin_sheet import SkinSheet
 
 BEARDS = ("moustache", "goatee", "full", "chin curtain")
 

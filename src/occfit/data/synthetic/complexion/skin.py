@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from occfit.data.synthetic.complexion.facial_hair import grow_beard, grow_brows
+from occfit.data.synthetic.complexion.skin_sheet import SHEET_EXTENT, SkinSheet
 from occfit.data.synthetic.drawing import (
     Picture,
     Plane,
@@ -20,10 +22,8 @@ from occfit.data.synthetic.drawing import (
     noise,
     smoothstep,
 )
-from occfit.data.synthetic.facial_hair import grow_beard, grow_brows
 from occfit.data.synthetic.priors import Person, Setting
 from occfit.data.synthetic.scene import Scene
-from occfit.data.synthetic.skin_sheet import SHEET_EXTENT, SkinSheet
 
 
 def _spots(sheet: SkinSheet, rng: np.random.Generator) -> Picture:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from occfit.data.synthetic.complexion.facial_hair import BEARDS, grow_beard, grow_brows
+from occfit.data.synthetic.complexion.skin_sheet import SkinSheet
 from occfit.data.synthetic.drawing import fill
 from occfit.data.synthetic.faces import mean_landmarks
-from occfit.data.synthetic.facial_hair import BEARDS, grow_beard, grow_brows
-from occfit.data.synthetic.skin_sheet import SkinSheet
 from occfit.face_model import MorphableModel
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,1 @@
+"""What lies on a face's surface that the morphable model can't express."""
