@@ -14,7 +14,7 @@ import occfit
 from occfit.apps.photographs import find_photos, results_name, shown
 from occfit.apps.predict import DETECTORS, main
 from occfit.cli import main as command_line
-from occfit.data.detection import choice
+from occfit.data.detection import detectors
 from occfit.errors import OccfitError
 
 pytestmark = pytest.mark.unit
@@ -198,7 +198,7 @@ def test_a_face_that_is_not_sure_enough_is_left_out(checkpoint, photos, tmp_path
 
 
 def test_the_detectors_that_are_offered_are_those_that_there_are():
-    assert sorted(DETECTORS) == sorted(choice.DETECTORS)
+    assert sorted(DETECTORS) == sorted(detectors.DETECTORS)
 
 
 def test_refinement_can_be_left_out(checkpoint, photos, tmp_path):
