@@ -8,6 +8,7 @@ import torch
 import yaml
 from tiny_world import TinyRecognition, plain_evidence
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from occfit.errors import OccfitError
 from occfit.method import losses
@@ -314,6 +315,71 @@ def test_an_odd_image_has_no_vote():
     residual[0] = 50
     region = torch.ones_like(residual)
     assert typical_residual(residual, region, region, 0.25) == 1
+
+
+def image_by_image(residual: Tensor, region: Tensor, visibility: Tensor, floor: float) -> Tensor:
+    """The price's estimate as its words have it, with torch's own quantile and median of each image's pixels."""
+    estimates = []
+    for values, inside, mask in zip(residual, region == 1, visibility, strict=True):
+        if inside.any():
+            estimates.append(values[inside].quantile(floor))
+            visible = values[inside & (mask > 0.5)]
+            if visible.numel():
+                estimates[-1] = torch.maximum(estimates[-1], visible.median())
+    return torch.stack(estimates).median() if estimates else torch.tensor(torch.nan)
+
+
+def is_same(found: Tensor, expected: Tensor) -> bool:
+    """To the last bit; NaN is NaN."""
+    return found.shape == expected.shape and torch.equal(found.nan_to_num(-1), expected.nan_to_num(-1))
+
+
+@pytest.mark.parametrize("images", [1, 2, 7, 16, 33])
+@pytest.mark.parametrize("floor", [0.0, 0.25, 0.4, 1.0])
+def test_the_prices_estimate_is_to_the_bit_that_of_one_image_after_another(generator, images, floor):
+    """Regions and visible parts of every size, from none to all, with and without ties."""
+    for levels in (4, 2**20):
+        residual = (torch.rand(images, 1, 8, 9, generator=generator) ** 3 * levels).round() / levels
+        region, visible = torch.rand(2, images, 1, 8, 9, generator=generator)
+        shares = torch.linspace(-0.2, 1.2, images).view(-1, 1, 1, 1)
+        region = (region < shares.roll(images // 2, dims=0)).float()
+        mask = (visible < shares.flip(0)).float()
+        found = typical_residual(residual, region, mask, floor)
+        assert is_same(found, image_by_image(residual, region, mask, floor))
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3])
+def test_the_estimate_of_a_few_pixels(generator, pixels):
+    residual = torch.rand(4, 1, 5, 5, generator=generator)
+    region, nowhere = torch.zeros(2, 4, 1, 5, 5)
+    region[:3].flatten(1)[:, 7 : 7 + pixels] = 1
+    for mask in (region, nowhere):
+        found = typical_residual(residual, region, mask, 0.4)
+        assert found.isfinite()
+        assert is_same(found, image_by_image(residual, region, mask, 0.4))
+    assert typical_residual(residual, nowhere, region, 0.4).isnan()
+
+
+def test_a_residual_that_is_nan_counts_where_something_is_rendered():
+    residual, region = torch.ones(3, 1, 4, 4), torch.ones(3, 1, 4, 4)
+    residual[1, 0, 0, 0] = torch.nan
+    assert typical_residual(residual, region, region, 0.4).isnan()
+    assert typical_residual(residual, region, 0 * region, 0.4).isnan()
+    region[1, 0, 0, 0] = 0
+    assert typical_residual(residual, region, region, 0.4) == 1
+
+
+def test_the_estimate_reads_no_value_on_the_way(generator):
+    """On a GPU each value that Python reads, and each tensor as long as a mask is wide, is a wait for the device."""
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            assert func.name() not in ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select")
+            return func(*args, **(kwargs or {}))
+
+    residual, mask = torch.rand(2, 5, 1, 8, 8, generator=generator)
+    with Watch():
+        typical_residual(residual, torch.ones_like(residual), mask, 0.4)
 
 
 def test_the_price_has_a_smallest_value():
