@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from occfit.method import losses
@@ -89,6 +90,49 @@ def test_an_even_window_is_searched_at_half_pixels(pictures, window):
             if region[b, 0, y, x]:
                 expected = best_between(image[b], rendered[b], region[b], y, x, (window - 1) / 2)
             assert found[b, 0, y, x] == pytest.approx(expected)
+
+
+def by_upsampling(image: Tensor, rendered: Tensor, region: Tensor, window: int, distance: str) -> Tensor:
+    """The neighbour residual from one large picture with all half pixels, and a stack of all the window's distances."""
+    stride = 2 - window % 2
+    reach = (window - 1) * stride // 2
+    sides = [stride * (side - 1) + 1 for side in image.shape[-2:]]
+    candidates, usable = (
+        F.interpolate(picture, sides, mode="bilinear", align_corners=True) for picture in (rendered, region)
+    )
+    candidates, usable = (F.pad(picture, [reach] * 4) for picture in (candidates, usable))
+    places = torch.arange(usable[0].numel()).view_as(usable[:1]).expand_as(usable)
+    distances, sources = [], []
+    for y, x in itertools.product(range(2 * reach + 1), repeat=2):
+        window_at = (..., slice(y, y + sides[0], stride), slice(x, x + sides[1], stride))
+        squared = (image - candidates[window_at]).square().sum(1, keepdim=True)
+        distances.append(squared.where(usable[window_at] == 1, torch.inf))
+        sources.append(places[window_at])
+    first = torch.from_numpy(torch.stack(distances).detach().numpy().argmin(axis=0))
+    winner = torch.stack(sources).gather(0, first.unsqueeze(0)).flatten(2).squeeze(0)
+    matched = candidates.flatten(2).gather(2, winner.view(len(image), 1, -1).expand(-1, 3, -1)).view_as(image)
+    return losses.pixel_residual(image, matched, "norm" if distance == "norm" else "squared") * region
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("distance", ["squared", "norm"])
+@pytest.mark.parametrize("levels", [3, 2**20])
+def test_neighbours_and_ties_are_to_the_bit_those_of_an_upsampled_picture(
+    generator, window, distance, levels
+):
+    """Few levels make ties, where the first in reading order wins; the gradient says which it was."""
+    image, rendered = (torch.rand(2, 2, 3, 13, 18, generator=generator) * levels).round() / levels
+    region = (torch.rand(2, 1, 13, 18, generator=generator) < 0.7).float()
+    found, expected = ((rendered * region).requires_grad_() for _ in range(2))
+    residual = losses.neighbour_residual(image, found, region, window, distance)
+    reference = by_upsampling(image, expected, region, window, distance)
+    assert torch.equal(residual, reference)
+    weights = torch.rand(residual.shape, generator=generator)
+    (residual * weights).sum().backward()
+    (reference * weights).sum().backward()
+    assert found.grad is not None
+    assert expected.grad is not None
+    assert torch.equal(found.grad, expected.grad)
 
 
 def test_neighbour_of_window_1_is_the_pixel(pictures):

@@ -12,13 +12,14 @@ What the paper leaves open is an argument here:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
+from types import EllipsisType
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from occfit.face_model.ibug_landmarks import paper_weights
@@ -27,6 +28,10 @@ from occfit.types import FaceParams, Image, Landmarks, Mask
 PerImage = Float[Tensor, " b"]
 Features = tuple[Float[Tensor, "b ..."], ...]
 """One or several layers' responses to a batch of pictures."""
+Pictures = Sequence[Float[Tensor, "b 3 _ _"]]
+"""Pictures that aren't all of one size."""
+Place = tuple[EllipsisType, slice, slice]
+"""Some of a picture's rows and columns."""
 
 ColourDistance = Literal["squared", "norm"]
 Normalisation = Literal["face_region", "visible_face", "image", "sum"]
@@ -57,44 +62,66 @@ def neighbour_residual(
             rendering is searched at whole and at half pixels, where it is the mean of the nearest two or four. So a
             small picture can have a small window: the paper's 5 px of 224 are 1.4 px of 64.
     """
-    candidates, usable, stride = rendered, face_region > 0, 1
-    if window % 2 == 0:
-        candidates, usable, stride = _with_midpoints(rendered), _with_midpoints(face_region) == 1, 2
     with torch.no_grad():
+        pictures = _candidates(rendered.masked_fill(face_region <= 0, torch.inf), window)
+        places = _number(pictures)
         best = torch.full_like(face_region, torch.inf)
-        winner = torch.zeros_like(face_region, dtype=torch.int64)
-        position = torch.arange(usable[0].numel(), device=image.device).view_as(usable[:1])
-        for target, source in _offsets(image.shape[-2:], (window - 1) * stride // 2, stride):
-            squared = (image[target] - candidates[source]).square().sum(1, keepdim=True)
-            squared = squared.masked_fill(~usable[source], torch.inf)
+        winner = places[0].expand_as(face_region).clone()
+        for chosen, target, source in _offsets(pictures, window):
+            squared = (image[target] - pictures[chosen][source]).square().sum(1, keepdim=True)
             better = squared < best[target]
             best[target] = torch.where(better, squared, best[target])
-            winner[target] = torch.where(better, position[source], winner[target])
-    matched = candidates.flatten(2).gather(2, winner.flatten(2).expand(-1, 3, -1)).view_as(rendered)
+            winner[target] = torch.where(better, places[chosen][source], winner[target])
+    flat = torch.cat([picture.flatten(2) for picture in _candidates(rendered, window)], dim=2)
+    matched = flat.gather(2, winner.long().flatten(2).expand(-1, 3, -1)).view_as(rendered)
     return torch.where(face_region > 0, pixel_residual(image, matched, distance), 0)
 
 
-def _with_midpoints(picture: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c H W"]:
-    """The picture's pixels, and between them their means: 2 h - 1 rows of 2 w - 1."""
-    size = [2 * side - 1 for side in picture.shape[-2:]]
-    return F.interpolate(picture, size, mode="bilinear", align_corners=True)
+def _candidates(picture: Image, window: int) -> Pictures:
+    """What a window is searched for: the picture; for an even one also the means of its pixels two by two.
 
-
-def _offsets(size: Sequence[int], reach: int, stride: int):
-    """For each offset of the window, up to `reach` both ways: the slices of its targets and of their neighbours.
-
-    Targets are pixels; neighbours are found `stride` times as densely.
+    The means are three more pictures: halfway to the right, a column narrower; halfway down, a row lower; and halfway
+    both ways, where a mean is of four. So the neighbours at one offset lie side by side in memory.
     """
-    for dy, dx in product(range(-reach, reach + 1), repeat=2):
-        (y, from_y), (x, from_x) = (_overlap(*axis, stride) for axis in ((dy, size[0]), (dx, size[1])))
+    if window % 2:
+        return [picture]
+    # In reading order, because autograd then adds up a pixel's gradients in the order in which `F.interpolate` does.
+    parts = product((slice(None, -1), slice(None), slice(1, None)), repeat=2)
+    top_left, top, top_right, left, whole, right, bottom_left, bottom, bottom_right = (
+        picture[..., y, x] for y, x in parts
+    )
+    both = (top_left + top_right + bottom_left + bottom_right) * 0.25
+    return [whole, (left + right) * 0.5, (top + bottom) * 0.5, both]
+
+
+def _number(pictures: Pictures) -> list[Int[Tensor, "1 1 _ _"]]:
+    """Each pixel's place among the pixels of all pictures, one picture after the other."""
+    sizes = [picture[0, 0].numel() for picture in pictures]
+    places = torch.arange(sum(sizes), dtype=torch.int32, device=pictures[0].device).split(sizes)
+    return [place.view(1, 1, *picture.shape[-2:]) for place, picture in zip(places, pictures, strict=True)]
+
+
+def _offsets(pictures: Pictures, window: int) -> Iterator[tuple[int, Place, Place]]:
+    """For each offset of the window in reading order: which picture it leads to, and the slices of the pixels that it
+    leads from and to.
+
+    Offsets are whole pixels in an odd window. In an even one they are half pixels, and their parities say which of the
+    four pictures it is.
+    """
+    stride = 2 - window % 2
+    reach = (window - 1) * stride // 2
+    for offset in product(range(-reach, reach + 1), repeat=2):
+        (down, half_down), (right, half_right) = (divmod(shift, stride) for shift in offset)
+        chosen = 2 * half_down + half_right
+        sides = zip((down, right), pictures[0].shape[-2:], pictures[chosen].shape[-2:], strict=True)
+        (y, from_y), (x, from_x) = (_overlap(*side) for side in sides)
         if y.start < y.stop and x.start < x.stop:
-            yield (..., y, x), (..., from_y, from_x)
+            yield chosen, (..., y, x), (..., from_y, from_x)
 
 
-def _overlap(shift: int, length: int, stride: int) -> tuple[slice, slice]:
-    first = -(min(0, shift) // stride)
-    last = (stride * (length - 1) - max(0, shift)) // stride
-    return slice(first, last + 1), slice(stride * first + shift, stride * last + shift + 1, stride)
+def _overlap(shift: int, length: int, other_length: int) -> tuple[slice, slice]:
+    first, end = max(0, -shift), min(length, other_length - shift)
+    return slice(first, end), slice(first + shift, end + shift)
 
 
 def _root(squared: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
