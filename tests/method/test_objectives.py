@@ -1,16 +1,20 @@
 """Weights, terms and their sum; and whether a mask collapses."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from calls import watch_calls
 from tiny_world import TinyRecognition, plain_evidence
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from occfit.errors import OccfitError
+from occfit.face_model import builtin_face_model
+from occfit.face_model.regions import skin_vertices
 from occfit.method import losses
 from occfit.method.evidence import Evidence
 from occfit.method.objectives import (
@@ -23,6 +27,7 @@ from occfit.method.objectives import (
 from occfit.method.prices import GREY_LEVEL, ResidualPrice, typical_residual
 from occfit.method.schedule import Phase
 from occfit.runs.config import conf_dir, instantiate
+from occfit.types import FaceParams
 
 pytestmark = pytest.mark.unit
 
@@ -132,6 +137,21 @@ def test_the_supervised_term_is_the_cross_entropy_against_the_truth(evidence):
     torch.testing.assert_close(objective(seen).total, expected)
     with pytest.raises(OccfitError, match="true masks"):
         objective(replace(evidence, batch=replace(evidence.batch, visibility=None)))
+
+
+def test_a_models_skin_is_found_once(evidence):
+    """And not confused with another model's."""
+    models = [copy.deepcopy(builtin_face_model("coarse")) for _ in range(2)]
+    models[1].mean_shape *= 0.5
+    objective = ReconstructionObjective({"albedo_variance": 1.0})
+    params = FaceParams.from_vector(torch.linspace(-1, 1, 257).expand(3, -1))
+    with watch_calls(skin_vertices) as calls:
+        for model in (*models, *models):
+            albedo = model.albedo(params.albedo)
+            found = objective(replace(evidence, params=params, face_model=model)).total
+            expected = losses.albedo_variance_loss(albedo, skin_vertices(model)).mean()
+            torch.testing.assert_close(found, expected)
+    assert len(calls) == 4 + len(models)
 
 
 def test_wrong_terms_are_refused():

@@ -7,12 +7,14 @@ weights; `conf/objective` holds the three balances, paper, focus and balanced.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypedDict
+from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from occfit.errors import OccfitError
+from occfit.face_model.morphable_model import MorphableModel
 from occfit.face_model.regions import skin_vertices
 from occfit.method import losses
 from occfit.method.evidence import Background, Evidence, Layers, MaskGradient, layers_of
@@ -176,6 +178,16 @@ class RobustInitialisationObjective(_EncoderObjective):
         )
 
 
+_SKIN: WeakKeyDictionary[MorphableModel, Bool[Tensor, " v"]] = WeakKeyDictionary()
+
+
+def _skin_of(model: MorphableModel) -> Bool[Tensor, " v"]:
+    """`skin_vertices`, which are found once for each model."""
+    if model not in _SKIN:
+        _SKIN[model] = skin_vertices(model)
+    return _SKIN[model]
+
+
 class ReconstructionWeights(TypedDict, total=False):
     pixel: float
     perceptual: float
@@ -251,7 +263,7 @@ class ReconstructionObjective(_EncoderObjective):
         model = evidence.face_model
         if model is None:
             raise OccfitError("The term 'albedo_variance' needs a face model")
-        return losses.albedo_variance_loss(model.albedo(evidence.params.albedo), skin_vertices(model))
+        return losses.albedo_variance_loss(model.albedo(evidence.params.albedo), _skin_of(model))
 
 
 class SegmentationWeights(TypedDict, total=False):

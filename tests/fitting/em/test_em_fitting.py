@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from calls import watch_calls
 from scipy.stats import multivariate_normal
 
 from occfit.face_model.builtin.model import builtin_face_model
@@ -144,6 +145,12 @@ def test_landmarks_alone_are_where_the_whole_model_has_them(renderer, truth):
     whole = renderer.face_model.vertices(truth.shape, truth.expression)
     chosen = whole[:, renderer.face_model.landmark_vertices]
     assert torch.allclose(small.vertices(truth.shape, truth.expression), chosen, atol=1e-4)
+
+
+def test_the_landmarks_model_is_made_once(renderer, faces):
+    with watch_calls(landmarks_only) as calls:
+        EMFitting(renderer, landmark_steps=3).fit_landmarks(faces)
+    assert len(calls) == 1
 
 
 def test_the_start_lies_on_the_landmarks(renderer, faces):

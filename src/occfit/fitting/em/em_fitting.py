@@ -65,6 +65,7 @@ class EMFitting(nn.Module):
     ):
         super().__init__()
         self.renderer = renderer
+        self.landmark_model = landmarks_only(renderer.face_model)
         self.seed = seed
         self.landmark_steps, self.rounds, self.steps = landmark_steps, rounds, steps
         self.learning_rate, self.landmark, self.prior = learning_rate, landmark, prior
@@ -109,8 +110,7 @@ class EMFitting(nn.Module):
         return self.landmark * distance + self.prior * prior_loss(params, divisor=257)
 
     def project_landmarks(self, params: FaceParams) -> Landmarks:
-        model = landmarks_only(self.renderer.face_model)
-        vertices = model.vertices(params.shape, params.expression)
+        vertices = self.landmark_model.vertices(params.shape, params.expression)
         return project(to_camera(vertices, params.pose), self.renderer.camera)
 
     def loss(self, batch: FaceBatch, face: Mask, params: FaceParams) -> PerImage:
