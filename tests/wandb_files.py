@@ -1,6 +1,7 @@
 """Reads what an offline run of Weights & Biases has left on disk: a LevelDB log of protobuf records."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 
 BLOCK, HEADER = 32_768, 7
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+LAST_RECORD = "exit"
+DEADLINE = 300.0
+"""Seconds after which a run that was finished must be whole on disk, on whatever machine."""
 
 
 @dataclass
@@ -28,17 +32,18 @@ class OfflineRun:
 
 
 def read_runs(folder: Path) -> list[OfflineRun]:
-    """Every offline run below a folder."""
-    return [read_run(path) for path in sorted(folder.rglob("offline-run-*/run-*.wandb"))]
+    """Every offline run below a folder; each must have been finished."""
+    return [read_run(log_file(path)) for path in sorted(folder.rglob("offline-run-*"))]
+
+
+def log_file(folder: Path) -> Path:
+    """Where a run's folder, `offline-run-TIME-ID`, has its log; it need not be there yet."""
+    return folder / f"run-{folder.name.rpartition('-')[2]}.wandb"
 
 
 def read_run(path: Path) -> OfflineRun:
-    from wandb.proto import wandb_internal_pb2
-
     run = OfflineRun(path.parent)
-    for data in records(path.read_bytes()):
-        record = wandb_internal_pb2.Record()  # pyright: ignore[reportAttributeAccessIssue]
-        record.ParseFromString(data)
+    for record in whole_log(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run.group, run.job_type, run.tags = (
@@ -57,6 +62,41 @@ def read_run(path: Path) -> OfflineRun:
     return run
 
 
+def whole_log(path: Path, deadline: float = DEADLINE) -> list[Any]:
+    """The records of a finished run, once its last one is there.
+
+    Another process writes them, and goes on with it after `finish` has returned.
+
+    Raises:
+        TimeoutError: the last record doesn't come.
+    """
+    until = time.monotonic() + deadline
+    while True:
+        log = parse(path.read_bytes()) if path.exists() else []
+        kinds = [record.WhichOneof("record_type") for record in log]
+        if LAST_RECORD in kinds:
+            return log
+        if time.monotonic() > until:
+            raise TimeoutError(f"No '{LAST_RECORD}' record within {deadline:.0f} s in {path}: {kinds}")
+        time.sleep(0.05)
+
+
+def parse(content: bytes) -> list[Any]:
+    """The log's records, up to one that is still being written."""
+    from google.protobuf.message import DecodeError
+    from wandb.proto import wandb_internal_pb2
+
+    log = []
+    for data in records(content):
+        record = wandb_internal_pb2.Record()  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            record.ParseFromString(data)
+        except DecodeError:
+            break
+        log.append(record)
+    return log
+
+
 def entries(items: Any) -> dict[str, Any]:
     """Key -> value; a value that is a mapping comes in pieces, each with the keys that lead to it."""
     found: dict[str, Any] = {}
@@ -70,7 +110,7 @@ def entries(items: Any) -> dict[str, Any]:
 
 
 def records(content: bytes) -> Iterator[bytes]:
-    """The log's records; a record may be cut into fragments, none of which crosses a block's end."""
+    """The log's whole records; a record may be cut into fragments, none of which crosses a block's end."""
     position, parts = HEADER, []  # the file begins with a header of its own
     while position + HEADER <= len(content):
         left = BLOCK - position % BLOCK
@@ -80,6 +120,8 @@ def records(content: bytes) -> Iterator[bytes]:
         length = int.from_bytes(content[position + 4 : position + 6], "little")
         kind = content[position + 6]
         if kind not in (FULL, FIRST, MIDDLE, LAST):
+            return
+        if position + HEADER + length > len(content):
             return
         parts.append(content[position + HEADER : position + HEADER + length])
         position += HEADER + length

@@ -2,12 +2,14 @@
 
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from tiny_run import TINY
-from wandb_files import read_runs
+from wandb_files import read_runs, whole_log
 
 from occfit.apps.train import main
 from occfit.runs.config import compose
@@ -127,3 +129,23 @@ def test_without_a_connection_a_run_goes_on_offline(tmp_path, monkeypatch):
     logger.experiment.finish()
     (run,) = read_runs(tmp_path)
     assert run.history["train/total"] == [1.0]
+
+
+def test_a_run_that_is_still_being_written_is_waited_for(tmp_path):
+    """A finished run's file in three parts: a header, half of it, all of it."""
+    logger = WandbLogger(save_dir=tmp_path, offline=True)
+    logger.log_metrics({"train/total": 1.0}, step=1)
+    logger.experiment.finish()
+    (path,) = tmp_path.rglob("run-*.wandb")
+    log, content = whole_log(path), path.read_bytes()
+    late = tmp_path / "late.wandb"
+    with pytest.raises(TimeoutError):
+        whole_log(late, deadline=0)
+    for part in (content[:0], content[:7], content[: len(content) // 2], content[:-1]):
+        late.write_bytes(part)
+        with pytest.raises(TimeoutError, match=r"No 'exit' record.*late\.wandb"):
+            whole_log(late, deadline=0)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(whole_log, late)
+        late.write_bytes(content)
+        assert len(waiting.result()) == len(log)
