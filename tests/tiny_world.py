@@ -16,6 +16,7 @@ from occfit.method.evidence import Evidence
 from occfit.method.module import OccFit
 from occfit.method.objectives import (
     Objective,
+    PerceptualTerm,
     ReconstructionObjective,
     RobustInitialisationObjective,
     SegmentationObjective,
@@ -160,7 +161,7 @@ def alternation_objectives() -> dict[Phase, Objective]:
             },
             price=ResidualPrice(),
             ceiling=10.0,
-            layers="maps",
+            perceptual=PerceptualTerm(layers="maps"),
         ),
     }
 

@@ -18,6 +18,8 @@ from occfit.face_model.regions import skin_vertices
 from occfit.method import losses
 from occfit.method.evidence import Evidence
 from occfit.method.objectives import (
+    PerceptualTerm,
+    PixelTerm,
     ReconstructionObjective,
     RobustInitialisationObjective,
     SegmentationObjective,
@@ -26,7 +28,7 @@ from occfit.method.objectives import (
 )
 from occfit.method.prices import GREY_LEVEL, ResidualPrice, typical_residual
 from occfit.method.schedule import Phase
-from occfit.runs.config import conf_dir, instantiate
+from occfit.runs.config import compose, conf_dir, instantiate
 from occfit.types import FaceParams
 
 pytestmark = pytest.mark.unit
@@ -79,6 +81,30 @@ def test_focus_has_the_published_codes_weights():
     assert config["initialisation"]["sigma"] == 0.043
     assert config["initialisation"]["threshold"] == pytest.approx((3 * 0.043) ** 2)
     assert config["reconstruction"]["mask"] == "soft"
+
+
+def test_one_option_of_a_term_can_be_overridden():
+    overrides = ["preset=photo", "output=/nowhere", "objective.segmentation.pixel.normalisation=image"]
+    found = instantiate(compose(overrides).objective.segmentation)
+    assert found.pixel_term == PixelTerm(distance="norm", mask_power=1, normalisation="image")
+    assert found.perceptual_term == PerceptualTerm(layers="maps", distance="cosine")
+    assert found.window == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("objective.reconstruction.prior.over=faces", "'objective.reconstruction.prior.over' is 'faces'"),
+        ("+objective.segmentation.perceptual.background=black", "Unknown key.*perceptual.background"),
+        (
+            "objective.segmentation.pixel.mask_power=half",
+            "'objective.segmentation.pixel.mask_power' is 'half'",
+        ),
+    ],
+)
+def test_a_wrong_option_of_a_term_is_refused(override, message):
+    with pytest.raises(OccfitError, match=message):
+        compose(["preset=smoke", "output=/nowhere", override])
 
 
 @pytest.mark.parametrize("name", ["paper", "focus", "balanced"])
@@ -289,7 +315,8 @@ def test_the_papers_weights_work_on_a_good_reconstruction():
 def test_printed_sums_collapse_even_on_a_good_reconstruction():
     """Why the paper's sums are read as means."""
     image, rendered, region, visible = toy(GOOD)
-    node = shipped("paper")["segmentation"] | {"terms": ["pixel", "area", "binary"], "normalisation": "sum"}
+    node = shipped("paper")["segmentation"] | {"terms": ["pixel", "area", "binary"]}
+    node["pixel"]["normalisation"] = "sum"
     mask = learn_mask(instantiate(node), image, rendered, region)
     assert share(mask, visible) < 0.2
 

@@ -6,7 +6,7 @@ weights; `conf/objective` holds the three balances, paper, focus and balanced.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypedDict
+from typing import Any, ClassVar, Literal, TypedDict
 from weakref import WeakKeyDictionary
 
 import torch
@@ -38,6 +38,50 @@ class Terms:
     named: dict[str, Scalar]
 
 
+@dataclass(frozen=True)
+class PixelTerm:
+    """How colours are compared, and how the pixels of an image become one number.
+
+    Attributes:
+        distance: see `losses.pixel_residual`.
+        mask_power: see `losses.masked_loss`; of the area term too.
+        normalisation: see `losses.masked_loss`; in the segmenter's objective of the binary term too.
+    """
+
+    distance: ColourDistance = "squared"
+    mask_power: int = 2
+    normalisation: Normalisation = "face_region"
+
+
+@dataclass(frozen=True)
+class PerceptualTerm:
+    """Which of the recognition network's responses are compared, and how.
+
+    Attributes:
+        layers: the `identity` or the early `maps`.
+        distance: see `losses.feature_distance`.
+    """
+
+    layers: Layers = "identity"
+    distance: FeatureDistance = "squared_l2"
+
+
+@dataclass(frozen=True)
+class PriorTerm:
+    """How the parameters are held near the mean face.
+
+    Attributes:
+        over: see `losses.prior_loss`.
+        divisor: see `losses.prior_loss`.
+    """
+
+    over: Literal["all", "face_model"] = "all"
+    divisor: float = 1.0
+
+
+_PIXEL, _PERCEPTUAL, _PRIOR = PixelTerm(), PerceptualTerm(), PriorTerm()
+
+
 class Objective(nn.Module):
     """A weighted sum of terms. A subclass has a method for each term of `TERMS`: `Evidence` -> one number an
     image.
@@ -53,10 +97,10 @@ class Objective(nn.Module):
     TERMS: ClassVar[tuple[str, ...]]
     price: ResidualPrice | None
 
-    def __init__(self, weights: Mapping[str, float], terms: Sequence[str] | None = None):
+    def __init__(self, weights: Mapping[str, Any], terms: Sequence[str] | None = None):
         super().__init__()
         self.price = None
-        self.weights = dict(weights)
+        self.weights: dict[str, float] = dict(weights)
         self.terms = tuple(self.weights if terms is None else terms)
         options = f"Choose from {', '.join(self.TERMS)}"
         for term in (*self.weights, *self.terms):
@@ -95,27 +139,24 @@ class _EncoderObjective(Objective):
 
     def __init__(
         self,
-        weights: Mapping[str, float],
+        weights: Mapping[str, Any],
+        *,
         terms: Sequence[str] | None,
-        layers: Layers,
-        feature_distance: FeatureDistance,
+        perceptual: PerceptualTerm,
         background: Background,
-        prior_over: Literal["all", "face_model"],
-        prior_divisor: float,
+        prior: PriorTerm,
     ):
-        super().__init__(weights, terms)
-        self.layers: Layers = layers
-        self.feature_distance: FeatureDistance = feature_distance
+        super().__init__(weights, terms=terms)
+        self.perceptual_term = perceptual
         self.background: Background = background
-        self.prior_over: Literal["all", "face_model"] = prior_over
-        self.prior_divisor = prior_divisor
+        self.prior_term = prior
 
     def perceptual(self, evidence: Evidence) -> PerImage:
         reconstruction = evidence.recognise(evidence.rendering_on(self.background))
         return losses.perceptual_loss(
-            layers_of(evidence.target_features, self.layers),
-            layers_of(reconstruction, self.layers),
-            self.feature_distance,
+            layers_of(evidence.target_features, self.perceptual_term.layers),
+            layers_of(reconstruction, self.perceptual_term.layers),
+            self.perceptual_term.distance,
         )
 
     def landmark(self, evidence: Evidence) -> PerImage:
@@ -123,7 +164,7 @@ class _EncoderObjective(Objective):
         return losses.landmark_loss(evidence.rendering.landmarks, evidence.batch.landmarks, size)
 
     def prior(self, evidence: Evidence) -> PerImage:
-        return losses.prior_loss(evidence.params, self.prior_over, self.prior_divisor)
+        return losses.prior_loss(evidence.params, self.prior_term.over, self.prior_term.divisor)
 
 
 class RobustWeights(TypedDict, total=False):
@@ -137,16 +178,14 @@ class RobustInitialisationObjective(_EncoderObjective):
     """Section 3.3: the encoder before there is a segmenter; a pixel that fits badly doesn't pull.
 
     Args:
-        weights: of its terms.
+        weights: how much each term counts.
         threshold: xi of eq. 9, a squared RGB distance. The paper's is 0.17, the published code's (3 sigma)^2
             = 0.0166.
-        sigma: of eq. 8; by default sqrt(threshold) / 3, as in the published code.
+        sigma: eq. 8's standard deviation; by default sqrt(threshold) / 3, as in the published code.
         tail: see `losses.robust_loss`.
-        layers: what the perceptual term compares, the `identity` or the early `maps`.
-        feature_distance: see `losses.feature_distance`.
-        background: of I_R in eq. 6; see `Evidence.rendering_on`.
-        prior_over: see `losses.prior_loss`.
-        prior_divisor: see `losses.prior_loss`.
+        perceptual: how the perceptual term compares features.
+        background: what lies behind I_R in eq. 6; see `Evidence.rendering_on`.
+        prior: which parameters the prior holds.
         terms: see `Objective`.
     """
 
@@ -155,18 +194,16 @@ class RobustInitialisationObjective(_EncoderObjective):
     def __init__(
         self,
         weights: RobustWeights,
+        *,
         threshold: float = 0.17,
         sigma: float | None = None,
         tail: RobustTail = "truncated",
-        layers: Layers = "identity",
-        feature_distance: FeatureDistance = "squared_l2",
+        perceptual: PerceptualTerm = _PERCEPTUAL,
         background: Background = "target",
-        prior_over: Literal["all", "face_model"] = "all",
-        prior_divisor: float = 1.0,
+        prior: PriorTerm = _PRIOR,
         terms: Sequence[str] | None = None,
     ):
-        options = (layers, feature_distance, background, prior_over, prior_divisor)
-        super().__init__(weights, terms, *options)  # type: ignore[arg-type]
+        super().__init__(weights, terms=terms, perceptual=perceptual, background=background, prior=prior)
         self.threshold = threshold
         self.sigma = threshold**0.5 / 3 if sigma is None else sigma
         self.tail: RobustTail = tail
@@ -201,17 +238,13 @@ class ReconstructionObjective(_EncoderObjective):
     """L_R = f pixel + g perceptual + h area + i landmark + j prior: the encoder, given a mask.
 
     Args:
-        weights: of its terms. `albedo_variance` is Deep3D's, see `losses.albedo_variance_loss`.
+        weights: how much each term counts. `albedo_variance` is Deep3D's, see `losses.albedo_variance_loss`.
         mask: whether the encoder learns through the mask; see `Evidence.behind`. The area term acts only through
             the `soft` mask's gradient. Which mask it is says the config group `visibility`.
-        distance: see `losses.pixel_residual`.
-        mask_power: see `losses.masked_loss`; of the area term too.
-        normalisation: of the pixel term; see `losses.masked_loss`.
-        layers: what the perceptual term compares, the `identity` or the early `maps`.
-        feature_distance: see `losses.feature_distance`.
-        background: of I_R in eq. 6; see `Evidence.rendering_on`.
-        prior_over: see `losses.prior_loss`.
-        prior_divisor: see `losses.prior_loss`.
+        pixel: how the pixel term compares colours.
+        perceptual: how the perceptual term compares features.
+        background: what lies behind I_R in eq. 6; see `Evidence.rendering_on`.
+        prior: which parameters the prior holds.
         terms: see `Objective`.
     """
 
@@ -220,23 +253,17 @@ class ReconstructionObjective(_EncoderObjective):
     def __init__(
         self,
         weights: ReconstructionWeights,
+        *,
         mask: MaskGradient = "soft",
-        distance: ColourDistance = "squared",
-        mask_power: int = 2,
-        normalisation: Normalisation = "face_region",
-        layers: Layers = "identity",
-        feature_distance: FeatureDistance = "squared_l2",
+        pixel: PixelTerm = _PIXEL,
+        perceptual: PerceptualTerm = _PERCEPTUAL,
         background: Background = "target",
-        prior_over: Literal["all", "face_model"] = "all",
-        prior_divisor: float = 1.0,
+        prior: PriorTerm = _PRIOR,
         terms: Sequence[str] | None = None,
     ):
-        options = (layers, feature_distance, background, prior_over, prior_divisor)
-        super().__init__(weights, terms, *options)  # type: ignore[arg-type]
+        super().__init__(weights, terms=terms, perceptual=perceptual, background=background, prior=prior)
         self.mask: MaskGradient = mask
-        self.distance: ColourDistance = distance
-        self.mask_power = mask_power
-        self.normalisation: Normalisation = normalisation
+        self.pixel_term = pixel
 
     def seen(self, evidence: Evidence) -> Evidence:
         return evidence.behind(self.mask)
@@ -251,13 +278,13 @@ class ReconstructionObjective(_EncoderObjective):
             evidence.rendering.image,
             evidence.face_region,
             evidence.visibility,
-            self.distance,
-            self.mask_power,
-            self.normalisation,
+            self.pixel_term.distance,
+            self.pixel_term.mask_power,
+            self.pixel_term.normalisation,
         )
 
     def area(self, evidence: Evidence) -> PerImage:
-        return losses.area_loss(evidence.face_region, evidence.visibility, self.mask_power)
+        return losses.area_loss(evidence.face_region, evidence.visibility, self.pixel_term.mask_power)
 
     def albedo_variance(self, evidence: Evidence) -> PerImage:
         model = evidence.face_model
@@ -280,7 +307,7 @@ class SegmentationObjective(Objective):
     """L_S = a neighbour + b perceptual_exclusion + c area + d perceptual_inclusion + e binary: the segmenter.
 
     Args:
-        weights: of its terms. `pixel` is eq. 5's residual in the neighbour term's place, for ablations.
+        weights: how much each term counts. `pixel` is eq. 5's residual in the neighbour term's place, for ablations.
             `supervised` is the cross-entropy against true masks, which the paper's systems never see: what a
             segmenter reaches at best, and what a world with known masks allows.
         price: what excluding a pixel costs, as a residual. With one, the neighbour and the pixel term measure
@@ -292,11 +319,8 @@ class SegmentationObjective(Objective):
             an occluder's pixels, hundreds of prices away once the reconstruction is good, don't drown the rest;
             null for no ceiling.
         window: side of the neighbour term's window in pixels; see `losses.neighbour_residual`.
-        distance: see `losses.pixel_residual`.
-        mask_power: see `losses.masked_loss`; of the area term too.
-        normalisation: of the neighbour, pixel and binary terms; see `losses.masked_loss`.
-        layers: what the perceptual terms compare, the `identity` or the early `maps`.
-        feature_distance: see `losses.feature_distance`.
+        pixel: how the neighbour and the pixel term compare colours.
+        perceptual: how the perceptual terms compare features.
         inclusion: the variant of eq. 4; see `losses.perceptual_inclusion_loss`.
         terms: see `Objective`.
     """
@@ -314,35 +338,29 @@ class SegmentationObjective(Objective):
     def __init__(
         self,
         weights: SegmentationWeights,
+        *,
         price: ResidualPrice | None = None,
         ceiling: float | None = None,
         window: int = 5,
-        distance: ColourDistance = "squared",
-        mask_power: int = 2,
-        normalisation: Normalisation = "face_region",
-        layers: Layers = "identity",
-        feature_distance: FeatureDistance = "squared_l2",
+        pixel: PixelTerm = _PIXEL,
+        perceptual: PerceptualTerm = _PERCEPTUAL,
         inclusion: Literal["prose", "printed"] = "prose",
         terms: Sequence[str] | None = None,
     ):
-        super().__init__(weights, terms)  # type: ignore[arg-type]
+        super().__init__(weights, terms=terms)
         self.price, self.ceiling = price, ceiling
         self.window = window
-        self.distance: ColourDistance = distance
-        self.mask_power = mask_power
-        self.normalisation: Normalisation = normalisation
-        self.layers: Layers = layers
-        self.feature_distance: FeatureDistance = feature_distance
+        self.pixel_term, self.perceptual_term = pixel, perceptual
         self.inclusion: Literal["prose", "printed"] = inclusion
 
     def pixel(self, evidence: Evidence) -> PerImage:
-        residual = losses.pixel_residual(evidence.image, evidence.rendering.image, self.distance)
+        residual = losses.pixel_residual(evidence.image, evidence.rendering.image, self.pixel_term.distance)
         return self._masked(residual, evidence)
 
     def neighbour(self, evidence: Evidence) -> PerImage:
         image, rendered = evidence.image, evidence.rendering.image
         residual = losses.neighbour_residual(
-            image, rendered, evidence.face_region, self.window, self.distance
+            image, rendered, evidence.face_region, self.window, self.pixel_term.distance
         )
         return self._masked(residual, evidence)
 
@@ -353,29 +371,30 @@ class SegmentationObjective(Objective):
             residual = residual / self.price()
         if self.ceiling is not None:
             residual = residual.clamp(max=self.ceiling)
-        return losses.masked_loss(residual, region, visibility, self.mask_power, self.normalisation)
+        how = self.pixel_term
+        return losses.masked_loss(residual, region, visibility, how.mask_power, how.normalisation)
 
     def perceptual_exclusion(self, evidence: Evidence) -> PerImage:
         return losses.perceptual_exclusion_loss(
-            layers_of(evidence.visible_target_features, self.layers),
-            layers_of(evidence.visible_rendering_features, self.layers),
-            self.feature_distance,
+            layers_of(evidence.visible_target_features, self.perceptual_term.layers),
+            layers_of(evidence.visible_rendering_features, self.perceptual_term.layers),
+            self.perceptual_term.distance,
         )
 
     def area(self, evidence: Evidence) -> PerImage:
-        return losses.area_loss(evidence.face_region, evidence.visibility, self.mask_power)
+        return losses.area_loss(evidence.face_region, evidence.visibility, self.pixel_term.mask_power)
 
     def perceptual_inclusion(self, evidence: Evidence) -> PerImage:
         prose = self.inclusion == "prose"
         visible = evidence.visible_target_features if prose else evidence.visible_rendering_features
         return losses.perceptual_inclusion_loss(
-            layers_of(evidence.target_features, self.layers),
-            layers_of(visible, self.layers),
-            self.feature_distance,
+            layers_of(evidence.target_features, self.perceptual_term.layers),
+            layers_of(visible, self.perceptual_term.layers),
+            self.perceptual_term.distance,
         )
 
     def binary(self, evidence: Evidence) -> PerImage:
-        return losses.binary_loss(evidence.face_region, evidence.visibility, self.normalisation)
+        return losses.binary_loss(evidence.face_region, evidence.visibility, self.pixel_term.normalisation)
 
     def supervised(self, evidence: Evidence) -> PerImage:
         truth = evidence.batch.visibility

@@ -33,7 +33,7 @@ class ResidualPrice(nn.Module):
         factor: the price in medians. Residuals have long tails (eyes, brows, wrinkles that the model doesn't
             have): measured behind a robust initialisation on the synthetic world, a tenth of the visible face
             was beyond 3 medians of the RGB distance, or 10 of its square.
-        decay: of the exponential average, per training step.
+        decay: the exponential average's factor, per training step.
         floor: a quantile of the region's residual; the share of a face that is always taken to be visible.
         smallest: value of the median, in the residual's unit; by default of an RGB distance.
     """
