@@ -12,6 +12,7 @@ from occfit.runs.side.recognition_training import (
     IdentityImages,
     RecognitionTraining,
     margin_softmax_loss,
+    rising_share,
     train_recognition,
     training_views,
     write_recognition,
@@ -68,6 +69,24 @@ def test_same_seed_gives_the_same_bits_and_leaves_torchs_generator_alone():
     assert report == report_again
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize("steps", range(1, 13))
+def test_any_small_number_of_steps_trains(steps):
+    seen, unseen = made_people(6, 4, seed=1), made_people(20, 2, seed=2)
+    state, report = train_recognition(quick(steps=steps), seen, unseen, seed=0)
+    assert all(torch.isfinite(value).all() for value in state.values())
+    assert math.isfinite(report["train_loss"])
+
+
+def test_no_number_of_steps_makes_a_rise_of_no_length():
+    for steps in range(1, 2000):
+        parameters = [torch.zeros(1, requires_grad=True)]
+        optimizer = torch.optim.SGD(parameters, lr=1.0)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 1.0, total_steps=steps, pct_start=rising_share(steps), cycle_momentum=False
+        )
+        assert 0 < schedule.get_last_lr()[0] <= 1
 
 
 def test_bf16_trains_float32_weights():

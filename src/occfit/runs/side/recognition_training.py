@@ -122,7 +122,11 @@ def train_recognition(
     parameters = [*network.to(device).parameters(), *classifier.to(device).parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.05)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1, cycle_momentum=False
+        optimizer,
+        config.learning_rate,
+        total_steps=config.steps,
+        pct_start=rising_share(config.steps),
+        cycle_momentum=False,
     )
     generator = torch.Generator().manual_seed(seed)
     batches = _endless_batches(len(seen), config.batch, generator)
@@ -147,6 +151,15 @@ def train_recognition(
     state = {name: value.cpu() for name, value in network.state_dict().items()}
     report = {"train_loss": losses, "train_accuracy": accuracies}
     return state, report | verification_report(network.cpu().eval(), unseen, seed)
+
+
+def rising_share(steps: int) -> float:
+    """The share of the steps in which the learning rate rises: a tenth.
+
+    The rise ends one step before that share is done. A tenth of ten steps would end it on the step it begins with, and
+    `OneCycleLR` divides by its length, so there it is a fifth.
+    """
+    return 0.2 if steps == 10 else 0.1
 
 
 def _new_network(config: RecognitionTraining, people: int, seed: int) -> tuple[IdentityResNet, nn.Linear]:
