@@ -19,9 +19,9 @@ class Entry:
     Attributes:
         folder: its results, below the output folder.
         name: the photograph's file name.
-        visible_fraction: of the rendered region; NaN if the region is empty.
+        visible_fraction: the rendered region's visible share; NaN if the region is empty.
         is_occluded: whether something is said to hide the face.
-        confidence: of there being a face; None if its landmarks were given.
+        confidence: how sure it is that there is a face; None if its landmarks were given.
         is_one_of_several: whether the photograph shows other faces, which were not fitted.
     """
 

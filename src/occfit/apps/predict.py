@@ -35,7 +35,7 @@ class Job:
     Attributes:
         photo: the file.
         picture: what it shows.
-        folder: of its results, below the output folder.
+        folder: the results' folder, below the output folder.
         face: its landmarks; a given one has confidence 1.
         source: what `fit.json` says of where they come from.
     """

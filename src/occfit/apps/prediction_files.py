@@ -28,7 +28,7 @@ class Source:
 
     Attributes:
         detector: its name, or the landmarks' file.
-        confidence: of there being a face; None if its landmarks were given.
+        confidence: how sure it is that there is a face; None if its landmarks were given.
         faces: how many sure ones the photograph shows.
     """
 

@@ -27,13 +27,13 @@ class Refinement:
     """How an estimate is refined. Pixel and landmark weigh as in `balanced`'s alternation.
 
     Attributes:
-        rounds: of new mask, then new parameters.
-        steps: of Adam a round.
+        rounds: how often there is a new mask, then new parameters.
+        steps: Adam's steps in a round.
         learning_rate: in standard deviations, and in the encoder's units for pose and light.
         pixel: weight of the colour distance, each pixel's limited to `tolerance`.
         landmark: weight of the squared landmark distance.
         prior: weight of the prior.
-        size: of the picture that the rendering is compared with, in pixels; None: the system's own.
+        size: the side of the picture that the rendering is compared with, in pixels; None: the system's own.
         tolerance: colour distance, in [0, sqrt(3)], beyond which a pixel pulls no more.
         least_area: the visible face may not become smaller than this part of its first area.
         landmark_slack: pixels at 224 px by which the landmarks' root mean square error may grow.

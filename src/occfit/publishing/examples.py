@@ -27,7 +27,7 @@ class Example:
         face_region: where the model projects.
         visible: the predicted mask, 1 = visible face, over the whole picture.
         truth: the true mask; empty where nobody knows it.
-        f1: of the visible face, inside the rendered region.
+        f1: the score of the visible face, inside the rendered region.
         rmse: 0..255.
     """
 

@@ -38,12 +38,12 @@ class EMFitting(nn.Module):
     """Explains batches of aligned photographs; all of them are fitted side by side, each by its own gradient.
 
     Args:
-        renderer: of the face model.
-        seed: of the light's random samples.
-        landmark_steps: of Adam on landmarks alone.
-        rounds: of maximisation, then expectation.
-        steps: of Adam a round.
-        learning_rate: of both, in the units above; it falls to zero over all steps.
+        renderer: what draws the face model.
+        seed: a number that decides the light's random samples.
+        landmark_steps: Adam's steps on landmarks alone.
+        rounds: how often there is a maximisation, then an expectation.
+        steps: Adam's steps in a round.
+        learning_rate: Adam's rate in both, in the units above; it falls to zero over all steps.
         landmark: weight of the squared landmark distance.
         prior: weight of the prior.
         light: how the first light is found.

@@ -30,9 +30,9 @@ class LabelModel:
         sigma: standard deviation of a face pixel's R, G and B around the rendering.
         window: side of the square in which a face pixel may find its rendered match, in pixels. The published one is
             wider; at 64 px it lets lenses match pupils.
-        bins: of the colour histograms, along each of R, G and B.
+        bins: how many the colour histograms have along each of R, G and B.
         smoothness: what each of a pixel's four neighbours of one label adds to its log-probability.
-        sweeps: of the smoothing (mean field).
+        sweeps: how often the labels are smoothed (mean field).
         beard: prior probability of a beard where one can grow.
         other: prior probability of something else.
     """
@@ -51,9 +51,9 @@ class LabelModel:
         """One expectation step: from the rendering, and from the colours that the old labels give to the rest.
 
         Args:
-            rendering: of the current parameters.
+            rendering: the picture of the current parameters.
             beard_region: 1 where a beard can grow.
-            labels: of the step before.
+            labels: the labels' probabilities after the step before.
         """
         region = rendering.face_region
         squared = neighbour_residual(image, rendering.image, region, self.window, "squared")

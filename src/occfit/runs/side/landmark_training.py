@@ -38,8 +38,8 @@ class Jitter:
     """How far a crop is from showing the face as the template does: half ranges.
 
     Attributes:
-        shift: of the crop's side.
-        scale: of the scale's natural logarithm.
+        shift: a share of the crop's side.
+        scale: a difference of the scale's natural logarithm.
         rotation: degrees.
     """
 
@@ -65,8 +65,8 @@ class LandmarkTraining:
     """What the network learns from, and how.
 
     Attributes:
-        width: of the network.
-        steps: of AdamW, the rate falling as a cosine.
+        width: the network's channels in its first stage.
+        steps: AdamW's steps; the rate falls as a cosine.
         batch: crops a step.
         learning_rate: the highest.
         faceless: share of crops without a face in its place.
@@ -86,7 +86,7 @@ class Crops:
     """A batch of training crops.
 
     Attributes:
-        image: of `CROP_SIZE`.
+        image: the crops, `CROP_SIZE` wide and high.
         landmarks: true, pixels of the crop.
         is_face: whether the face lies about as in the template.
     """
@@ -115,7 +115,7 @@ class CropSource:
 
     def cut(self, indices: Int[ndarray, " b"], matrices: list[Matrix], is_face: Bool[ndarray, " b"]) -> Crops:
         """Args:
-        indices: of the samples.
+        indices: the samples' positions in the store.
         matrices: changes of the crop's plane after the face has been put where the template has it.
         is_face: what to call each.
         """

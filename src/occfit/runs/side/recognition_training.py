@@ -34,13 +34,13 @@ class RecognitionTraining:
         width: channels of the network's first stage.
         dimensions: length of the embedding.
         people: identities it learns.
-        pictures: of each of them.
+        pictures: how many there are of each of them.
         unseen: other identities, for verification.
-        steps: of AdamW, the rate rising over the first tenth and then falling to zero as a cosine.
+        steps: AdamW's steps; the rate rises over the first tenth and then falls to zero as a cosine.
         batch: pictures a step.
         learning_rate: the highest.
         margin: by which the right identity's cosine must exceed the others (CosFace, Wang et al. 2018).
-        scale: of the cosines in the softmax.
+        scale: what the cosines are multiplied with in the softmax.
     """
 
     width: PositiveInt = 16
