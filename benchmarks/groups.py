@@ -20,7 +20,7 @@ from occfit.cli import exit_code_of
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import WorldConfig, prepare_synthetic
 from occfit.face_model import builtin_face_model
-from occfit.fitting.system import SMALL
+from occfit.fitting.face_fitter import SMALL
 from occfit.scoring.picture_scores import evaluate
 from occfit.types import FaceParams
 

@@ -27,7 +27,7 @@ from benchmarks.photographs.scores import (
 )
 from occfit.cli import exit_code_of
 from occfit.errors import OccfitError
-from occfit.fitting.system import SMALL
+from occfit.fitting.face_fitter import SMALL
 
 COLUMNS = {
     "accuracy": "ACC",

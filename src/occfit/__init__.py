@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from occfit.errors import OccfitError
 
 if TYPE_CHECKING:
+    from occfit.fitting.face_fitter import FaceFitter, load
     from occfit.fitting.fit import Fit
-    from occfit.fitting.system import FaceFitter, load
 
 __version__ = "0.1.0"
 __all__ = ["FaceFitter", "Fit", "OccfitError", "__version__", "load"]
 
 _HOMES = {
-    "load": "occfit.fitting.system",
-    "FaceFitter": "occfit.fitting.system",
+    "load": "occfit.fitting.face_fitter",
+    "FaceFitter": "occfit.fitting.face_fitter",
     "Fit": "occfit.fitting.fit",
 }
 

@@ -10,7 +10,7 @@ from skimage import data
 import occfit
 from benchmarks.photographs.painters import paint
 from occfit.data.images import read_landmarks
-from occfit.fitting.system import SMALL
+from occfit.fitting.face_fitter import SMALL
 from occfit.metrics.segmentation import confusion, f1
 
 pytestmark = pytest.mark.unit

@@ -12,8 +12,8 @@ import torch
 import occfit
 from occfit.cli import main
 from occfit.errors import OccfitError
+from occfit.fitting.face_fitter import SMALL
 from occfit.fitting.released import ENTRY, WEIGHTS, read_release
-from occfit.fitting.system import SMALL
 from occfit.runs.config import compose
 
 pytestmark = pytest.mark.unit

@@ -19,8 +19,8 @@ from occfit.errors import OccfitError
 
 if TYPE_CHECKING:
     from occfit.data.detection import DetectedFace
+    from occfit.fitting.face_fitter import FaceFitter
     from occfit.fitting.fit import Fit
-    from occfit.fitting.system import FaceFitter
 
 BATCH = 16
 """Faces that are fitted side by side."""
@@ -160,8 +160,8 @@ def run(args: argparse.Namespace) -> int:
 def make_fitter(args: argparse.Namespace) -> "FaceFitter":
     """The system that the arguments ask for."""
     from occfit.data.detection.detectors import make_detector
+    from occfit.fitting.face_fitter import SMALL, load
     from occfit.fitting.refine import Refinement
-    from occfit.fitting.system import SMALL, load
 
     fitter = load(SMALL if args.checkpoint is None else args.checkpoint, device=args.device)
     fitter.refinement = Refinement(size=args.refine_size) if args.refine else None

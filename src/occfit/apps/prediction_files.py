@@ -13,9 +13,9 @@ from PIL import Image
 from occfit import __version__
 from occfit.apps.photographs import shown
 from occfit.errors import OccfitError
+from occfit.fitting.face_fitter import CheckpointInfo
 from occfit.fitting.fit import Fit
 from occfit.fitting.pictures import Picture, mask_picture, strip
-from occfit.fitting.system import CheckpointInfo
 from occfit.rendering.camera import STANDARD_DISTANCE
 from occfit.scoring.canonical import write_json
 

@@ -283,3 +283,15 @@ def test_refinement_can_be_switched_off(fitter, photo, landmarks):
         fitter.refinement = settings
     assert not fit.is_refined
     assert not fit.params.to_vector().any(), "the encoder hasn't learned anything"
+
+
+def test_photographs_of_different_sizes_go_through_as_one_batch(fitter, photo, landmarks):
+    """Many times, since the tests' type checker looks at one of them at random."""
+    template = fitter.template
+    fitter.refinement, settings = None, fitter.refinement
+    try:
+        for _ in range(6):
+            fits = fitter.batch([photo, photo[:300, :450].copy()], [landmarks, 2 * template])
+            assert [fit.photo.shape[:2] for fit in fits] == [(400, 512), (300, 450)]
+    finally:
+        fitter.refinement = settings

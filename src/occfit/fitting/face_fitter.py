@@ -1,7 +1,6 @@
-"""A trained system, from its checkpoint to the fit of a photograph."""
+"""Fits photographs with a trained system: `occfit.load` and what it gives."""
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,25 +12,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from occfit.data.alignment import Alignment, align_image, standard_template
+from occfit.data.alignment import Alignment, standard_template
 from occfit.data.detection import DetectedFace, LandmarkDetector
 from occfit.data.detection.builtin import builtin_detector
-from occfit.data.similarity import Matrix, apply, invert, warp
+from occfit.data.similarity import warp
 from occfit.errors import OccfitError
+from occfit.fitting.aligning import Photos, align_photos, inside_photo
 from occfit.fitting.face_system import FaceSystem, System, build_system
 from occfit.fitting.fit import Fit
-from occfit.fitting.inputs import ImageLike, LandmarksLike, as_image, as_landmarks, as_photo
-from occfit.fitting.mesh import Mesh
-from occfit.fitting.pictures import Picture, Region
+from occfit.fitting.inputs import ImageLike, LandmarksLike, as_landmarks, as_photo
+from occfit.fitting.photograph_drawing import mesh_of, render_on_photo
+from occfit.fitting.pictures import Picture
 from occfit.fitting.refine import Refined, Refinement, refine, unrefined
 from occfit.fitting.released import WEIGHTS, read_release
 from occfit.fitting.visible_regions import draw_regions
-from occfit.rendering.renderer import FaceRenderer
 from occfit.runs.checkpoint import read_checkpoint
 from occfit.runs.machine import require_device
-from occfit.types import Explanation, FaceBatch, Mask
-
-LARGEST_RENDERING = 1024
+from occfit.types import FaceBatch
 
 
 @dataclass(frozen=True)
@@ -155,20 +152,13 @@ class FaceFitter(nn.Module):
         ]
 
     def _align(
-        self, photos: Sequence[Picture], points: Sequence[np.ndarray], size: int
+        self, photos: Photos, points: Sequence[np.ndarray], size: int
     ) -> tuple[FaceBatch, list[Alignment]]:
         template = self.template * (size / self.checkpoint.size)
-        aligned = [
-            align_image(photo, found, template, size) for photo, found in zip(photos, points, strict=True)
-        ]
-        batch = FaceBatch(
-            image=torch.stack([as_image(picture) for picture, _, _ in aligned]),
-            landmarks=torch.stack([torch.from_numpy(found) for _, found, _ in aligned]),
-            index=torch.arange(len(aligned)),
-        )
-        return batch.to(self.device), [alignment for _, _, alignment in aligned]
+        batch, alignments = align_photos(photos, points, template, size)
+        return batch.to(self.device), alignments
 
-    def _explain(self, batch: FaceBatch, photos: Sequence[Picture], points: Sequence[np.ndarray]) -> Refined:
+    def _explain(self, batch: FaceBatch, photos: Photos, points: Sequence[np.ndarray]) -> Refined:
         first = self.system(batch)
         if self.refinement is None or not isinstance(self.system, FaceSystem):
             return unrefined(first)
@@ -183,10 +173,10 @@ class FaceFitter(nn.Module):
     def _fit(
         self, photo: Picture, image: Float[Tensor, "1 3 s s"], refined: Refined, alignment: Alignment
     ) -> Fit:
-        explained = refined.explanation
+        explained, renderer = refined.explanation, self.system.renderer
         inside = inside_photo(alignment.matrix, image.shape[-1], photo.shape[:2]).to(image.device)
         visibility = explained.visibility * inside
-        reconstruction, region = self._render_on_photo(explained, alignment, photo.shape[:2])
+        reconstruction, region = render_on_photo(renderer, explained.params, alignment, photo.shape[:2])
         return Fit(
             params=explained.params,
             rendering=explained.rendering,
@@ -197,47 +187,7 @@ class FaceFitter(nn.Module):
             visibility=warp(visibility[0, 0].cpu().numpy(), alignment.inverse, photo.shape[:2]),
             face_region=region,
             reconstruction=reconstruction,
-            mesh=self._mesh(explained),
-            regions=draw_regions(self.system.renderer, explained.rendering),
+            mesh=mesh_of(renderer.face_model, explained.params),
+            regions=draw_regions(renderer, explained.rendering),
             is_refined=bool(refined.improved),
         )
-
-    def _render_on_photo(
-        self, explained: Explanation, alignment: Alignment, shape: tuple[int, int]
-    ) -> tuple[Picture, Region]:
-        """The face rendered again at about the photograph's own resolution, and its region there."""
-        size = self.checkpoint.size
-        pixels_per_pixel = math.sqrt(abs(np.linalg.det(alignment.inverse[:, :2])))
-        factor = max(1, min(math.ceil(pixels_per_pixel), LARGEST_RENDERING // size))
-        renderer = self.system.renderer
-        larger = FaceRenderer(renderer.face_model, renderer.rasterizer, size * factor)(explained.params)
-        to_photo = alignment.inverse * np.array([1 / factor, 1 / factor, 1])
-        coverage = warp(larger.face_region[0, 0].cpu().numpy(), to_photo, shape)
-        colours = warp(larger.image[0].permute(1, 2, 0).contiguous().cpu().numpy(), to_photo, shape)
-        region = coverage > 0.5
-        picture = np.zeros((*shape, 3), np.uint8)
-        unmixed = colours[region] / coverage[region, None]  # from the black around the face
-        picture[region] = np.round(np.clip(unmixed, 0, 1) * 255)
-        return picture, region
-
-    def _mesh(self, explained: Explanation) -> Mesh:
-        model, params = self.system.renderer.face_model, explained.params
-        return Mesh(
-            vertices=model.vertices(params.shape, params.expression)[0].cpu().numpy(),
-            triangles=model.triangles.cpu().numpy(),
-            colours=model.albedo(params.albedo)[0].clamp(0, 1).cpu().numpy(),
-        )
-
-
-def inside_photo(matrix: Matrix, size: int, shape: tuple[int, int]) -> Mask:
-    """1 where an aligned picture's pixel has its centre in the photograph, 0 where it was padded.
-
-    Args:
-        matrix: photograph -> aligned picture.
-        size: side of the aligned picture.
-        shape: the photograph's height and width.
-    """
-    columns, rows = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
-    x, y = apply(invert(matrix), np.stack([columns.ravel(), rows.ravel()], axis=1)).T
-    inside = (x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])
-    return torch.from_numpy(inside.reshape(1, 1, size, size)).float()
