@@ -47,3 +47,11 @@ def one_thread():
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """The last checkpoint of a run that has learned nothing."""
+    from untrained import write_run
+
+    return write_run(tmp_path_factory.mktemp("run"))

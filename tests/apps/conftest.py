@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
-from untrained import write_run
 
 ASTRONAUT = Path(__file__).with_name("astronaut.csv")
 
@@ -15,11 +14,6 @@ ASTRONAUT = Path(__file__).with_name("astronaut.csv")
 def astronaut() -> np.ndarray:
     """scikit-image's photograph of Eileen Collins, 512 x 512; its landmarks, placed by hand, lie beside this file."""
     return data.astronaut()
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory) -> Path:
-    return write_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture

@@ -1,17 +1,11 @@
-"""A run that has learned nothing, and its scores."""
+"""The scores of a run that has learned nothing."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from untrained import write_run
 
 from occfit.scoring.scored_system import evaluate_run
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory) -> Path:
-    return write_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="session")
