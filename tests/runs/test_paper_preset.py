@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
 FACE_MODEL = "model2017-1_face12_nomouth"
 BATCHES = {"reconstruct": 2, "initialise": 2, "warm_up": 1, "alternate": 1}
-"""In the order of the run. With two pictures, a step of a segmenter of this width takes a core nine seconds."""
+"""Pictures of a step. With two pictures, a step of a segmenter of this width takes a core nine seconds."""
 
 SHORT = [
     "data={train: 4, validation: 2, test: 1, supersampling: 1}",
@@ -88,13 +88,14 @@ def read_log(path: Path) -> dict[str, list[float]]:
     return {key: [float(row[key]) for row in rows if row[key]] for key in rows[0]}
 
 
-def test_three_steps_of_every_stage_end_in_a_checkpoint(output):
-    composed = compose(overrides=["preset=paper", f"output={output}", *SHORT])
+@pytest.mark.parametrize("pipeline", ["proposed", "mofa"])
+def test_three_steps_of_every_stage_end_in_a_checkpoint(output, pipeline):
+    composed = compose(["preset=paper", f"pipeline={pipeline}", f"output={output}", *SHORT])
     assert has_papers_assets(composed)
     folder = RunFolder(output)
-    run = train({**composed, "pipeline": list(BATCHES)}, folder)
+    run = train(composed, folder)
     assert run.networks.face_model.name == FACE_MODEL
-    for stage in BATCHES:
+    for stage in composed.pipeline:
         log = read_log(folder.logs / stage / "metrics.csv")
         assert log["step"] == [1, 2, 3]
         for phase, terms in TERMS[stage].items():
@@ -104,7 +105,7 @@ def test_three_steps_of_every_stage_end_in_a_checkpoint(output):
                 assert all(math.isfinite(value) for value in values), term
     checkpoint = read_checkpoint(folder.checkpoint)
     assert checkpoint["occfit"]["size"] == 224
-    assert checkpoint["occfit"]["stage"] == "alternate"
+    assert checkpoint["occfit"]["stage"] == composed.pipeline[-1]
     state = checkpoint["state_dict"]
     assert all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point())
     counts = {
