@@ -13,7 +13,7 @@ from occfit.apps import train
 from occfit.apps.reproduce import main
 from occfit.errors import OccfitError
 from occfit.publishing.paper_figures import GAP, TILE
-from occfit.runs.callbacks.stage_checkpoint import StoppedError
+from occfit.runs.stopped import StoppedError
 
 pytestmark = [pytest.mark.unit, pytest.mark.slow]
 

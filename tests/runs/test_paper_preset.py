@@ -88,7 +88,7 @@ def read_log(path: Path) -> dict[str, list[float]]:
     return {key: [float(row[key]) for row in rows if row[key]] for key in rows[0]}
 
 
-@pytest.mark.parametrize("pipeline", ["proposed", "mofa"])
+@pytest.mark.parametrize("pipeline", ["proposed", pytest.param("mofa", marks=pytest.mark.nightly)])
 def test_three_steps_of_every_stage_end_in_a_checkpoint(output, pipeline):
     composed = compose(["preset=paper", f"pipeline={pipeline}", f"output={output}", *SHORT])
     assert has_papers_assets(composed)

@@ -25,7 +25,6 @@ from occfit.networks.encoder import Encoder
 from occfit.rendering.rasterize import nvdiffrast
 from occfit.runs import preparation, stage_keys, stage_training
 from occfit.runs.build import NOT_THE_PAPERS, build_networks
-from occfit.runs.callbacks.stage_checkpoint import StoppedError
 from occfit.runs.checkpoint import read_checkpoint
 from occfit.runs.config import TrainConfig, compose, parse_training
 from occfit.runs.machine import Machine
@@ -36,6 +35,7 @@ from occfit.runs.stage_keys import stage_key
 from occfit.runs.stage_store import StageStore
 from occfit.runs.stage_training import fit_stage
 from occfit.runs.stages import keys_of, prepare_run, train
+from occfit.runs.stopped import StoppedError
 from occfit.types import FaceParams
 
 pytestmark = pytest.mark.unit

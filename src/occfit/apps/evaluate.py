@@ -20,9 +20,6 @@ STANDARD_SIZE = 64
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code; see `occfit evaluate --help`."""
-    from rich.console import Console
-
-    from occfit.apps.sweep import print_outcomes
     from occfit.runs.config import parse_evaluation
     from occfit.runs.hydra_app import run_app
     from occfit.runs.outcome import read_outcomes, sweep_folder
@@ -32,16 +29,19 @@ def main(arguments: Sequence[str]) -> int:
             "evaluate", arguments, lambda plain: evaluate(parse_evaluation(plain)), prepare=take_size
         )
         outcomes = read_outcomes(folder)
-    print_outcomes(outcomes, Console())
+    if outcomes:
+        from occfit.apps.sweep import print_outcomes
+
+        print_outcomes(outcomes)
     return code or int(any(outcome.error for outcome in outcomes))
 
 
 def take_size(composed: "DictConfig") -> None:
     """Pictures have the size that the checkpoint's networks know."""
-    from occfit.runs.checkpoint import read_checkpoint
-
     require_one(composed)
     if composed.checkpoint is not None:
+        from occfit.runs.checkpoint import read_checkpoint
+
         composed.size = read_checkpoint(Path(str(composed.checkpoint)))["occfit"]["size"]
     elif composed.size is None:
         composed.size = STANDARD_SIZE

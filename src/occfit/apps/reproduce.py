@@ -83,8 +83,8 @@ def run_all(
 def run_one(row: str, preset: str, seed: int, runs: Path, overrides: Sequence[str]) -> Outcome:
     """Trains and scores one system, or goes on with it. Only Ctrl-C and its like end more than this run."""
     from occfit.apps.train import train_and_evaluate
-    from occfit.runs.callbacks.stage_checkpoint import StoppedError
     from occfit.runs.config import compose
+    from occfit.runs.stopped import StoppedError
 
     folder, name = runs / f"{row}-{preset}-{seed}", f"{row}, seed {seed}"
     if (folder / "metrics.json").exists():

@@ -14,8 +14,9 @@ SETS = ("neutral", "glasses", "scarf", "unoccluded", "occluded", "overall")
 JUDGED_ON = "overall"
 
 
-def print_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
-    """The table of F1, the worst run, and each failed run's error."""
+def print_outcomes(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
+    """Prints the table of F1, the worst run, and each failed run's error."""
+    console = console or Console()
     finished = [(outcome, scores) for outcome in outcomes if (scores := outcome.scores())]
     if finished:
         console.print(outcome_table(finished))

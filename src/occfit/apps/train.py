@@ -10,9 +10,6 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code; see `occfit train --help`."""
-    from rich.console import Console
-
-    from occfit.apps.sweep import print_outcomes
     from occfit.runs.config import parse_training
     from occfit.runs.hydra_app import run_app
     from occfit.runs.outcome import read_outcomes, sweep_folder
@@ -20,7 +17,10 @@ def main(arguments: Sequence[str]) -> int:
     with sweep_folder(arguments) as folder:
         code = run_app("train", arguments, lambda plain: train_and_evaluate(parse_training(plain)))
         outcomes = read_outcomes(folder)
-    print_outcomes(outcomes, Console())
+    if outcomes:
+        from occfit.apps.sweep import print_outcomes
+
+        print_outcomes(outcomes)
     return code or int(any(outcome.error for outcome in outcomes))
 
 

@@ -70,24 +70,25 @@ def run_sliced(kernel: Callable, ranges: list[tuple[int, ...]], *arguments) -> N
     A process with one thread (torch's setting in a DataLoader's workers) starts none.
     """
     pending = deque(ranges)
-
-    def work() -> None:
-        while True:
-            try:
-                bounds = pending.popleft()
-            except IndexError:
-                return
-            kernel(*bounds, *arguments)
-
     helpers = min(torch.get_num_threads(), len(ranges)) - 1
     if helpers <= 0:
-        work()
+        _work_off(pending, kernel, arguments)
         return
     with ThreadPoolExecutor(helpers) as pool:
-        others = [pool.submit(work) for _ in range(helpers)]
-        work()
+        others = [pool.submit(_work_off, pending, kernel, arguments) for _ in range(helpers)]
+        _work_off(pending, kernel, arguments)
         for other in others:
             other.result()
+
+
+def _work_off(pending: deque[tuple[int, ...]], kernel: Callable, arguments: tuple) -> None:
+    """Takes one range after the other, until another thread has taken the last."""
+    while True:
+        try:
+            bounds = pending.popleft()
+        except IndexError:
+            return
+        kernel(*bounds, *arguments)
 
 
 def slices(count: int) -> list[tuple[int, int]]:

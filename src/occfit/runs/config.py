@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -187,7 +187,12 @@ def parse_training(plain: Any, where: object | None = None) -> TrainConfig:
         check(plain, TrainConfig)
     except OccfitError as error:
         raise OccfitError(error.what, error.where or where, error.remedy) from error
-    return TypeAdapter(TrainConfig).validate_python(plain)
+    return _training_schema().validate_python(plain)
+
+
+@cache
+def _training_schema() -> TypeAdapter[TrainConfig]:
+    return TypeAdapter(TrainConfig)
 
 
 def parse_evaluation(plain: Mapping[str, Any]) -> EvaluateConfig:

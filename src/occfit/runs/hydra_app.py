@@ -17,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from occfit.errors import OccfitError
-from occfit.runs.callbacks.stage_checkpoint import StoppedError
 from occfit.runs.config import conf_dir, explain, resolve
 from occfit.runs.outcome import Outcome, describe_error, write_outcome
+from occfit.runs.stopped import StoppedError
 
 LONGEST_NAME = 120
 """Of a sweep's folder for one run, in characters; file systems take 255 bytes."""

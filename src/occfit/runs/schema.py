@@ -183,6 +183,7 @@ def call_schema(found: Callable) -> tuple[dict[str, Any], bool]:
     return named, is_open
 
 
+@cache
 def _closed_fields(annotation: Any) -> dict[str, tuple[Any, bool]] | None:
     """Name -> (annotation, required) of a dataclass or TypedDict, also inside `| None`; None for the rest."""
     if get_origin(annotation) in (Union, types.UnionType):
@@ -229,6 +230,7 @@ def _check_type(value: Any, annotation: Any, path: str) -> None:
         raise OccfitError(f"'{path}' is {value!r}", remedy=f"{reason}") from error
 
 
+@cache
 def _adapter(annotation: Any) -> TypeAdapter | None:
     """A validator, or None where the annotation is of a kind that no plain value satisfies or contradicts."""
     if annotation is Any:

@@ -6,7 +6,7 @@ from scipy.spatial import KDTree
 
 from occfit.face_model.morphable_model import MorphableModel
 
-pytestmark = [pytest.mark.unit, pytest.mark.slow]
+pytestmark = [pytest.mark.unit, pytest.mark.nightly]
 
 
 @pytest.fixture(scope="module")

@@ -8,25 +8,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from occfit.errors import OccfitError
+from occfit.runs.stopped import StoppedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class StoppedError(OccfitError):
-    """Somebody stopped the run; nothing is lost.
-
-    Attributes:
-        exit_code: what a shell expects of a process that a signal ended.
-    """
-
-    def __init__(self, stage: str, step: int, number: int, checkpoint: Path):
-        super().__init__(
-            f"Stopped in stage '{stage}' after step {step}",
-            checkpoint,
-            "The same command with resume=true goes on",
-        )
-        self.exit_code = 128 + number
 
 
 class StageCheckpoint(Callback):
