@@ -109,6 +109,7 @@ class FaceBatch(_Batched):
         landmarks: 68 iBUG points, in pixels of `image`.
         index: each sample's position in its store.
         visibility: the true mask, 1 = visible face over the whole image; None where nobody knows it.
+        known: the pixels of `visibility` that somebody knows, 1 = known, None where all are. Others are 0 in it.
         params: the true `FaceParams` as a vector; None where nobody knows them.
         held_out: True where an occluder kind or texture occurs only in test sets; None where it has no meaning.
         face_region: the true region of the whole face, its hidden parts included; None where nobody knows it.
@@ -121,6 +122,7 @@ class FaceBatch(_Batched):
     params: Float[Tensor, "b 257"] | None = None
     held_out: Bool[Tensor, " b"] | None = None
     face_region: Float[Tensor, "b 1 h w"] | None = None
+    known: Float[Tensor, "b 1 h w"] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def make_samples(count: int = COUNT, seed: int = 0) -> dict:
         "image": rng.integers(0, 256, (count, HEIGHT, WIDTH, 3), np.uint8),
         "landmarks": rng.uniform(0, 8, (count, 68, 2)).astype(np.float32),
         "visibility": rng.random((count, HEIGHT, WIDTH)) < 0.5,
+        "known": np.ones((count, HEIGHT, WIDTH), bool),
         "face_region": rng.random((count, HEIGHT, WIDTH)) < 0.7,
         "params": rng.standard_normal((count, 257)).astype(np.float32),
         "kind": rng.integers(0, 9, count),
@@ -45,6 +46,15 @@ def store(tmp_path) -> PreparedStore:
     return write(tmp_path / "store", make_samples())
 
 
+def test_nothing_is_visible_where_nobody_knows(tmp_path):
+    samples = make_samples()
+    samples["known"] = np.random.default_rng(1).random((COUNT, HEIGHT, WIDTH)) < 0.5
+    batch = write(tmp_path / "store", samples).batch(range(COUNT))
+    known, visible = batch.known.numpy()[:, 0] > 0, batch.visibility.numpy()[:, 0] > 0
+    assert np.array_equal(known, samples["known"])
+    assert np.array_equal(visible, samples["known"] & samples["visibility"])
+
+
 def test_what_is_written_is_read_in_any_order(store):
     samples, indices = make_samples(), [22, 0, 7, 7, 14]
     batch = store.batch(indices)
@@ -53,6 +63,7 @@ def test_what_is_written_is_read_in_any_order(store):
     assert torch.equal(batch.landmarks, torch.from_numpy(samples["landmarks"][indices]))
     assert np.array_equal(batch.visibility.numpy()[:, 0], samples["visibility"][indices])
     assert np.array_equal(batch.face_region.numpy()[:, 0], samples["face_region"][indices])
+    assert np.array_equal(batch.known.numpy()[:, 0], samples["known"][indices])
     assert np.array_equal(batch.params.numpy(), samples["params"][indices])
     assert np.array_equal(batch.held_out.numpy(), samples["held_out"][indices])
     assert batch.index.tolist() == indices
@@ -223,7 +234,7 @@ def test_every_call_gives_the_same_fields_and_sizes(tmp_path):
         writer.add(image=samples["image"], landmarks=samples["landmarks"])
     with pytest.raises(ValueError, match="different lengths"):
         writer.add(**{**samples, "provenance": samples["provenance"][:5]})
-    pixels = ("image", "visibility", "face_region")
+    pixels = ("image", "visibility", "known", "face_region")
     lower = {name: samples[name][:, 1:] for name in pixels}
     with pytest.raises(ValueError, match="pixels"):
         writer.add(**{**samples, **lower})

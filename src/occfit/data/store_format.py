@@ -40,6 +40,7 @@ FIELDS = {
     "image": Field("uint8", (*_PIXELS, 3)),
     "landmarks": Field("float32", (68, 2)),
     "visibility": Field("uint8", _PIXELS),
+    "known": Field("uint8", _PIXELS),
     "face_region": Field("uint8", _PIXELS),
     "params": Field("float32", (257,)),
     "kind": Field("int16", ()),
@@ -47,10 +48,12 @@ FIELDS = {
     "identity": Field("int64", ()),
     "aligned_to_photo": Field("float64", (2, 3)),
 }
-"""Masks are 0..255, 255 = inside. `aligned_to_photo` takes points of the sample to points of its photograph."""
+"""Masks are 0..255, 255 = inside. `known` is where somebody knows whether a pixel shows the face, and `visibility` is 0
+elsewhere; a store that doesn't keep it knows every pixel of its true masks. `aligned_to_photo` takes points of the
+sample to points of its photograph."""
 
 REQUIRED = ("image", "landmarks")
-MASKS = ("visibility", "face_region")
+MASKS = ("visibility", "known", "face_region")
 TEXT, TEXT_ENDS = "provenance", "provenance_ends"
 
 

@@ -80,6 +80,7 @@ class StoreWriter:
         image: UInt8[ndarray, "n h w 3"],
         landmarks: Float[ndarray, "n 68 2"],
         visibility: StoredMask | None = None,
+        known: StoredMask | None = None,
         face_region: StoredMask | None = None,
         params: Float[ndarray, "n 257"] | None = None,
         kind: Int[ndarray, " n"] | None = None,
@@ -94,6 +95,8 @@ class StoreWriter:
             image: RGB pictures.
             landmarks: 68 iBUG points in pixels, the first pixel's centre at (0.5, 0.5).
             visibility: the true mask: True, 255 or 1.0 where the face is visible.
+            known: the pixels where somebody knows whether they show the face; by default all of them. `visibility` is
+                kept as 0 elsewhere, and must be given as well.
             face_region: the true region of the whole face, its hidden parts included.
             params: the true 257 parameters.
             kind: what hides the face, a number whose meaning the metadata may tell.
@@ -110,6 +113,7 @@ class StoreWriter:
             "image": image,
             "landmarks": landmarks,
             "visibility": visibility,
+            "known": known,
             "face_region": face_region,
             "params": params,
             "kind": kind,
@@ -118,6 +122,8 @@ class StoreWriter:
             "aligned_to_photo": aligned_to_photo,
         }
         arrays = {name: _stored(name, value) for name, value in given.items() if value is not None}
+        if known is not None:
+            arrays["visibility"] = np.where(arrays["known"] > 0, arrays["visibility"], np.uint8(0))
         texts = None if provenance is None else list(provenance)
         self._check(arrays, texts)
         for name, value in arrays.items():
