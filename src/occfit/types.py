@@ -124,6 +124,12 @@ class FaceBatch(_Batched):
     face_region: Float[Tensor, "b 1 h w"] | None = None
     known: Float[Tensor, "b 1 h w"] | None = None
 
+    def known_pixels(self) -> Mask:
+        """Where the true mask is known, 1 = known: nowhere without one."""
+        if self.visibility is None:
+            return torch.zeros_like(self.image[:, :1])
+        return torch.ones_like(self.visibility) if self.known is None else (self.known > 0.5).float()
+
 
 @dataclass(frozen=True)
 class Explanation:

@@ -1,10 +1,23 @@
 """Pictures of a fit say what their docstrings say, pixel by pixel."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from occfit.fitting.pictures import edge, error_map, mask_picture, overlay, paste, strip, tint, to_picture
+from occfit.fitting.pictures import (
+    edge,
+    error_map,
+    mask_picture,
+    overlay,
+    paste,
+    strip,
+    tint,
+    to_picture,
+    truth_picture,
+)
+from occfit.types import FaceBatch
 
 pytestmark = pytest.mark.unit
 
@@ -76,3 +89,12 @@ def test_a_strip_holds_its_pictures_in_order(photo, square):
     assert row.shape == (SIZE, 2 * SIZE + 3, 3)
     np.testing.assert_array_equal(row[:, :SIZE], photo)
     np.testing.assert_array_equal(row[:, -SIZE:, 0] == 255, square)
+
+
+def test_a_true_mask_is_grey_where_nobody_knows_it():
+    half = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]]]])
+    batch = FaceBatch(torch.zeros(1, 3, 1, 4), torch.zeros(1, 68, 2), torch.tensor([0]))
+    assert truth_picture(batch)[..., 0].tolist() == [[128, 128, 128, 128]]
+    labelled = replace(batch, visibility=torch.tensor([[[[1.0, 0.0, 0.0, 0.0]]]]))
+    assert truth_picture(labelled)[..., 0].tolist() == [[255, 0, 0, 0]]
+    assert truth_picture(replace(labelled, known=half))[..., 0].tolist() == [[255, 0, 128, 128]]

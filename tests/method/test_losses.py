@@ -326,6 +326,12 @@ def test_cross_entropy_loss_counts_the_rendered_region_alone():
     assert losses.cross_entropy_loss(logits, labels, region) == pytest.approx(math.log(2))
 
 
+def test_cross_entropy_loss_leaves_unknown_pixels_out_and_weighs_the_others_alike():
+    logits, labels = torch.tensor([[[[0.0, 50.0, 0.0]]]]), torch.zeros(1, 1, 1, 3)
+    region, known = torch.ones(1, 1, 1, 3), torch.tensor([[[[1.0, 0.0, 0.0]]]])
+    assert losses.cross_entropy_loss(logits, labels, region, known) == pytest.approx(math.log(2) / 3)
+
+
 def test_neighbour_residual_needs_little_memory():
     """At 224 px its largest tensors are pictures, not 25 pictures."""
     sizes = []

@@ -163,3 +163,26 @@ def test_without_a_true_mask_nothing_is_scored(fits):
     metric = SegmentationScores()
     metric.update(type(batch)(batch.image, batch.landmarks, batch.index), rendering, visibility)
     assert {score.n for score in metric.compute().values()} == {0}
+
+
+def test_only_known_pixels_are_scored():
+    """Whatever is unknown may be truly visible or hidden, and called so: the scores are those of the rest."""
+    known = mask(["##..", "##..", "##..", "##.."])
+    flipped = VISIBLE ^ ~known
+    one, other = (
+        region_scores(visible, TRUTH & known, REGION, known)
+        | image_scores(visible, TRUTH & known, REGION, TRUE_REGION, known)
+        for visible in (VISIBLE, flipped)
+    )
+    alone = [part[..., :2] for part in (VISIBLE, TRUTH, REGION, TRUE_REGION)]
+    expected = region_scores(*alone[:3]) | image_scores(*alone)
+    assert one == other == expected
+
+
+def test_a_picture_of_which_nothing_is_known_has_no_score(fits):
+    batch, rendering, visibility, _ = fits
+    nothing = torch.zeros_like(batch.visibility)
+    blank = type(batch)(batch.image, batch.landmarks, batch.index, nothing, known=nothing)
+    metric = SegmentationScores()
+    metric.update(blank, rendering, visibility)
+    assert {score.n for score in metric.compute().values()} == {0}

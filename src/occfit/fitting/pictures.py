@@ -5,9 +5,13 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from occfit.networks.segmenter import VISIBLE_THRESHOLD
+from occfit.types import FaceBatch
+
 OCCLUDED = (214, 39, 120)
 REGION_EDGE = (255, 255, 255)
 ERROR_SATURATION = 96.0
+UNKNOWN = np.uint8(128)
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Region = Bool[np.ndarray, "h w"]
@@ -21,6 +25,14 @@ def to_picture(image: Float[Tensor, "3 h w"]) -> Picture:
 def mask_picture(mask: Region) -> Picture:
     """White where True, black elsewhere."""
     return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def truth_picture(batch: FaceBatch) -> Picture:
+    """A batch's first true mask: white where the face is visible, black where it isn't, grey where nobody knows."""
+    known = batch.known_pixels()
+    visible = known if batch.visibility is None else batch.visibility
+    picture = mask_picture(visible[0, 0].numpy() > VISIBLE_THRESHOLD)
+    return np.where(known[0, 0].numpy()[..., None] > 0, picture, UNKNOWN)
 
 
 def paste(photo: Picture, reconstruction: Picture, where: Region) -> Picture:

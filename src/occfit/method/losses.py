@@ -320,10 +320,14 @@ def robust_loss(
     return masked_loss(limited / (2 * sigma**2), face_region, torch.ones_like(face_region))
 
 
-def cross_entropy_loss(logits: Mask, labels: Mask, face_region: Mask) -> PerImage:
-    """Mean binary cross-entropy over the rendered region, against labels in {0, 1}."""
+def cross_entropy_loss(logits: Mask, labels: Mask, face_region: Mask, known: Mask | None = None) -> PerImage:
+    """Binary cross-entropy against labels in {0, 1}, summed over the rendered region and divided by its area.
+
+    Args:
+        known: the pixels that have a label, 1 = known; the others add nothing. None: all have one.
+    """
     entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return masked_loss(entropy, face_region, torch.ones_like(face_region))
+    return masked_loss(entropy, face_region, torch.ones_like(face_region) if known is None else known)
 
 
 def _sum(values: Mask) -> PerImage:

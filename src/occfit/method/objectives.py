@@ -309,7 +309,8 @@ class SegmentationObjective(Objective):
     Args:
         weights: how much each term counts. `pixel` is eq. 5's residual in the neighbour term's place, for ablations.
             `supervised` is the cross-entropy against true masks, which the paper's systems never see: what a
-            segmenter reaches at best, and what a world with known masks allows.
+            segmenter reaches at best, and what a world with known masks allows. A pixel counts as much in a picture
+            whose mask is known in part as in one whose mask is known everywhere; unknown pixels count nothing.
         price: what excluding a pixel costs, as a residual. With one, the neighbour and the pixel term measure
             residuals in prices: with weights equal to the area term's, a pixel is worth including as long as
             its residual is below the price, at any picture size, and whatever the quality of the
@@ -403,7 +404,8 @@ class SegmentationObjective(Objective):
                 "The supervised term needs true masks and a segmenter to learn them",
                 remedy="data=synthetic has true masks; choose other terms for data without",
             )
-        return losses.cross_entropy_loss(evidence.logits, (truth > 0.5).float(), evidence.face_region)
+        known, labels = evidence.batch.known_pixels(), (truth > 0.5).float()
+        return losses.cross_entropy_loss(evidence.logits, labels, evidence.face_region, known)
 
 
 class WarmUpObjective(Objective):

@@ -3,7 +3,7 @@
 Each is a class here and a file in `conf/visibility/`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -20,6 +20,8 @@ from occfit.types import FaceBatch, Image, Mask, Rendering
 PICTURES = 512
 """Deep3D's colours are learned from as many of the training split's pictures: a million pixels and more."""
 
+NEEDS_MASKS = "A supervised pipeline needs data with visibility; data=synthetic has it"
+
 Segmenter = Callable[[Image, Image], Float[torch.Tensor, "b 1 h w"]]
 
 
@@ -33,8 +35,8 @@ class VisibilitySource(nn.Module):
     needs_labels: ClassVar[bool] = False
     """Whether `teach` looks at true masks. The paper's unsupervised systems never do."""
 
-    def prepare(self, train: PreparedStore) -> None:
-        """Learns what has to be known before training; most sources have nothing to learn."""
+    def prepare(self, train: Sequence[PreparedStore]) -> None:
+        """Learns from the training stores what has to be known before training; most sources have nothing to learn."""
 
     def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
@@ -93,7 +95,10 @@ class WholeFace(VisibilitySource):
 
 
 class LabelledVisibility(WholeFace):
-    """The true mask teaches; a photograph has none, so the system itself calls everything visible."""
+    """The true mask teaches; a photograph has none, so the system itself calls everything visible.
+
+    Nothing is learned from pixels of which nobody knows whether they show the face.
+    """
 
     needs_labels = True
 
@@ -111,16 +116,20 @@ class SkinVisibility(VisibilitySource):
         super().__init__()
         self.detector = SkinColour()
 
-    def prepare(self, train: PreparedStore) -> None:
-        """Learns the two colour distributions from the training split's first pictures and their labelled faces.
+    def prepare(self, train: Sequence[PreparedStore]) -> None:
+        """Learns the two colour distributions from the first pictures with true masks, as far as these are known.
 
         Raises:
-            OccfitError: the pictures have no labels.
+            OccfitError: no picture has a true mask.
         """
-        batch = train.batch(range(min(PICTURES, len(train))))
-        is_face = true_visibility(batch)[:, 0] > VISIBLE_THRESHOLD
-        colours = batch.image.permute(0, 2, 3, 1)
-        self.detector.fit(colours[is_face], colours[~is_face])
+        labelled = [store for store in train if "visibility" in store.fields]
+        if not labelled:
+            raise OccfitError("The training images have no true masks", remedy=NEEDS_MASKS)
+        batches = [store.batch(range(min(PICTURES // len(labelled), len(store)))) for store in labelled]
+        colours = torch.cat([batch.image.permute(0, 2, 3, 1).flatten(0, 2) for batch in batches])
+        is_known = torch.cat([batch.known_pixels().flatten() for batch in batches]) > 0
+        is_face = torch.cat([true_visibility(batch).flatten() for batch in batches]) > VISIBLE_THRESHOLD
+        self.detector.fit(colours[is_face & is_known], colours[~is_face & is_known])
 
     def forward(
         self, batch: FaceBatch, rendering: Rendering, segmenter: Segmenter | None
@@ -134,12 +143,11 @@ class SkinVisibility(VisibilitySource):
 
 
 def true_visibility(batch: FaceBatch) -> Mask:
-    """The labelled mask of a batch.
+    """The labelled mask of a batch, 0 where nobody knows it.
 
     Raises:
         OccfitError: it has none.
     """
     if batch.visibility is None:
-        remedy = "A supervised pipeline needs data with visibility; data=synthetic has it"
-        raise OccfitError("The training images have no true masks", remedy=remedy)
+        raise OccfitError("The training images have no true masks", remedy=NEEDS_MASKS)
     return batch.visibility

@@ -15,6 +15,8 @@ Two kinds of score, since each can be good where the other is bad:
 beside the face is left out of a mean; otherwise it is NaN. The occlusion class is NaN, and so left out, where nothing
 truly hides the face: a single pixel would decide between 0 and 1 there, and `recall` tells already how much
 of the face is taken for occlusion. `iou` is NaN where there is no face in truth or prediction.
+
+Where the true mask is known in part, "all pixels" are the known ones; where nothing is known, every score is NaN.
 """
 
 from dataclasses import dataclass
@@ -78,10 +80,13 @@ def iou(counts: Confusion, if_empty: Tensor | float = NAN) -> PerImageScore:
     return ratio(counts.true_positive, whole, if_empty)
 
 
-def region_scores(visible: Pixels, true_visible: Pixels, face_region: Pixels) -> dict[str, PerImageScore]:
-    """The paper's four scores of the visible face, inside the rendered region."""
-    counts = confusion(visible, true_visible, where=face_region)
-    if_empty = torch.where(count(true_visible) > 0, 0.0, NAN)
+def region_scores(
+    visible: Pixels, true_visible: Pixels, face_region: Pixels, known: Pixels | None = None
+) -> dict[str, PerImageScore]:
+    """The paper's four scores of the visible face, inside the rendered region as far as the truth is known there."""
+    known = torch.ones_like(face_region) if known is None else known
+    counts = confusion(visible, true_visible, where=face_region & known)
+    if_empty = torch.where(count(true_visible & known) > 0, 0.0, NAN)
     return {
         "accuracy": accuracy(counts, if_empty),
         "precision": precision(counts, if_empty),
@@ -91,12 +96,16 @@ def region_scores(visible: Pixels, true_visible: Pixels, face_region: Pixels) ->
 
 
 def image_scores(
-    visible: Pixels, true_visible: Pixels, face_region: Pixels, true_region: Pixels
+    visible: Pixels,
+    true_visible: Pixels,
+    face_region: Pixels,
+    true_region: Pixels,
+    known: Pixels | None = None,
 ) -> dict[str, PerImageScore]:
-    """IoU of the visible face, F1 and IoU of what hides it, over all pixels."""
-    everywhere = torch.ones_like(face_region)
-    face = confusion(face_region & visible, true_visible, everywhere)
-    occlusion = confusion(face_region & ~visible, true_region & ~true_visible, everywhere)
+    """IoU of the visible face, F1 and IoU of what hides it, over all pixels whose truth is known."""
+    known = torch.ones_like(face_region) if known is None else known
+    face = confusion(face_region & visible, true_visible, known)
+    occlusion = confusion(face_region & ~visible, true_region & ~true_visible, known)
     is_occluded = occlusion.true_positive + occlusion.false_negative > 0
     return {
         "occlusion_f1": torch.where(is_occluded, f1(occlusion), NAN),
@@ -119,10 +128,11 @@ class SegmentationScores(PerImageMetric):
             return
         visible, true_visible = visibility > VISIBLE_THRESHOLD, truth > 0.5
         true_region = region if batch.face_region is None else batch.face_region > 0.5
+        known = batch.known_pixels() > 0
         self.keep(
             batch.index,
             lambda one: {
-                **region_scores(visible[one], true_visible[one], region[one]),
-                **image_scores(visible[one], true_visible[one], region[one], true_region[one]),
+                **region_scores(visible[one], true_visible[one], region[one], known[one]),
+                **image_scores(visible[one], true_visible[one], region[one], true_region[one], known[one]),
             },
         )

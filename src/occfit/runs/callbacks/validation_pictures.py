@@ -64,12 +64,14 @@ def picture_grid(evidence: Evidence, count: int) -> UInt8[np.ndarray, "rows colu
     """A row an image: target, reconstruction on the target, mask inside the region, true mask (grey: unknown)."""
     image, rendering = evidence.image[:count], evidence.rendering[:count]
     visible = rendering.face_region * (evidence.visibility[:count] > VISIBLE_THRESHOLD)
-    truth = evidence.batch.visibility
+    truth, known = evidence.batch.visibility, evidence.batch.known_pixels()[:count]
     columns = [
         image,
         torch.lerp(image, rendering.image, rendering.face_region),
         visible.expand_as(image),
-        torch.full_like(image, GREY) if truth is None else truth[:count].expand_as(image),
+        torch.full_like(image, GREY)
+        if truth is None
+        else torch.where(known > 0, truth[:count], GREY).expand_as(image),
     ]
     return to_bytes(torch.cat([torch.cat(list(column), dim=1) for column in columns], dim=2))
 
