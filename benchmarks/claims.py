@@ -29,7 +29,7 @@ from occfit.fitting.visible_regions import draw_regions
 from occfit.publishing.figure_specs import light_contrast
 from occfit.rendering.renderer import FaceRenderer
 from occfit.scoring.experiments import Runs, ScoredRun
-from occfit.scoring.scored_system import load_run, run_test_sets
+from occfit.scoring.scored_system import load_run, run_splits
 from occfit.types import Rendering
 
 ROWS = ("deep3d", "egger", "pretrained", "baseline", "neighbour", "perceptual", "proposed")
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "proposed" not in found:
         raise OccfitError("There is no run of 'proposed'", chosen.runs, "`make reproduce-tables` makes them")
     first = next(iter(found["proposed"].values()))
-    stores = run_test_sets(load_run(first.folder / "checkpoints" / "last.ckpt"))
+    stores = run_splits(load_run(first.folder / "checkpoints" / "last.ckpt")).test
     console.print(light_table(found, stores))
     console.print(kind_table(found, stores))
     folders = [run.folder for run in found["proposed"].values()]

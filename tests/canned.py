@@ -58,6 +58,9 @@ def write_run(root: Path, row: str, seed: int, shift: float = 0.0, preset: str =
         "preset": preset,
         "seed": seed,
         "notes": [],
+        "sets": {name: {"title": name, "parts": []} for name in SETS}
+        | {"ar_overall": {"title": "AR overall", "parts": list(UNION)}},
+        "judged_on": "overall",
         "test_sets": summarise(systems["system"]),
         "all_visible": {"test_sets": summarise(systems["all_visible"])},
     }

@@ -1,9 +1,7 @@
 """Settings of a whole run that takes seconds."""
 
-SETTINGS = [
-    "data.train=16",
-    "data.validation=4",
-    "data.test=4",
+DATA = ["data.train=16", "data.validation=4", "data.test=4"]
+TRAINING = [
     "recognition.people=4",
     "recognition.unseen=20",
     "recognition.steps=2",
@@ -16,4 +14,5 @@ SETTINGS = [
     "trainer.precision=32-true",
     "trainer.progress=false",
 ]
+SETTINGS = [*DATA, *TRAINING]
 TINY = ["preset=smoke", *SETTINGS]

@@ -10,7 +10,7 @@ from occfit.cli import main
 from occfit.data.images import read_landmarks
 from occfit.fitting.pictures import to_picture
 from occfit.runs.checkpoint import read_checkpoint
-from occfit.scoring.scored_system import load_run, run_test_sets
+from occfit.scoring.scored_system import load_run, run_splits
 
 pytestmark = pytest.mark.unit
 
@@ -56,7 +56,7 @@ def predictions(checkpoint, tmp_path):
     """What the checkpoint's system makes of its test pictures, as another system's files would say it."""
     run = load_run(checkpoint)
     system = run.systems["system"]
-    for name, store in run_test_sets(run).items():
+    for name, store in run_splits(run).test.items():
         explained = system(store.batch(range(len(store))))
         for index in range(len(store)):
             folder = tmp_path / "theirs" / name / f"{index:06d}"
@@ -128,7 +128,7 @@ def test_a_prediction_of_another_size_is_refused(checkpoint, predictions, tmp_pa
 def test_the_test_pictures_can_be_had(checkpoint, tmp_path):
     command = ["evaluate", f"pictures={tmp_path / 'pictures'}", *settings(checkpoint)]
     assert main([*command, f"output={tmp_path / 'none'}"]) == 0
-    stores = run_test_sets(load_run(checkpoint))
+    stores = run_splits(load_run(checkpoint)).test
     batch = stores["scarf"][1]
     with Image.open(tmp_path / "pictures" / "scarf" / "000001.png") as file:
         assert np.array_equal(np.asarray(file), to_picture(batch.image[0]))

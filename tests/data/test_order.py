@@ -22,7 +22,7 @@ pytestmark = pytest.mark.unit
 @pytest.mark.parametrize(("count", "batch_size"), [(20, 5), (20, 6), (7, 3), (3, 8), (1, 1)])
 def test_every_epoch_visits_every_sample_once_and_none_is_dropped(count, batch_size):
     batches = 4 * count
-    draws = [draw for batch in range(batches) for draw in batch_draws(3, batch, batch_size, count)]
+    draws = [draw for batch in range(batches) for draw in batch_draws(3, batch, [batch_size], [count])]
     epochs = batches * batch_size // count
     for epoch in range(epochs):
         visited = draws[epoch * count : (epoch + 1) * count]
@@ -37,33 +37,37 @@ def test_epochs_and_seeds_have_orders_of_their_own():
 
 def test_the_order_is_recorded():
     """NumPy's generator decides it: if this changes, resumed trainings change as well."""
-    assert [draw.index for draw in batch_draws(0, 0, 8, 10)] == [9, 1, 3, 8, 7, 6, 0, 4]
+    assert [draw.index for draw in batch_draws(0, 0, [8], [10])] == [9, 1, 3, 8, 7, 6, 0, 4]
 
 
 @pytest.mark.parametrize("start", [0, 1, 3, 4, 11])
 def test_batches_go_on_from_any_number(start):
-    whole = list(TrainingBatches(count=10, batch_size=4, seed=1, steps=12))
+    whole = list(TrainingBatches([4], [10], seed=1, steps=12))
     assert len(whole) == 12
-    assert list(TrainingBatches(10, 4, 1, start=start, steps=12)) == whole[start:]
+    assert list(TrainingBatches([4], [10], 1, start=start, steps=12)) == whole[start:]
 
 
 def test_without_steps_batches_never_end():
-    endless = TrainingBatches(10, 4, 1)
-    assert list(islice(endless, 12)) == list(TrainingBatches(10, 4, 1, steps=12))
+    endless = TrainingBatches([4], [10], 1)
+    assert list(islice(endless, 12)) == list(TrainingBatches([4], [10], 1, steps=12))
     with pytest.raises(TypeError, match="no length"):
         len(endless)
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 6])
 def test_processes_share_each_batch(world):
-    whole = list(TrainingBatches(20, 6, seed=5, steps=7))
-    parts = [list(TrainingBatches(20, 6, seed=5, steps=7, rank=rank, world=world)) for rank in range(world)]
-    joined = [[draw for part in batch for draw in part] for batch in zip(*parts, strict=True)]
+    whole = list(TrainingBatches([6], [20], seed=5, steps=7))
+    parts = [
+        list(TrainingBatches([6], [20], seed=5, steps=7, rank=rank, world=world)) for rank in range(world)
+    ]
+    joined = [
+        [draw for draws in zip(*batch, strict=True) for draw in draws] for batch in zip(*parts, strict=True)
+    ]
     assert joined == whole
 
 
 def test_processes_that_cannot_share_evenly_are_refused():
-    assert share(12, 2, 3) == slice(8, 12)
+    assert share(12, 2, 3) == slice(2, None, 3)
     with pytest.raises(OccfitError, match="3 processes can't share a batch of 16"):
         share(16, 0, 3)
 

@@ -50,7 +50,8 @@ def test_nothing_is_visible_where_nobody_knows(tmp_path):
     samples = make_samples()
     samples["known"] = np.random.default_rng(1).random((COUNT, HEIGHT, WIDTH)) < 0.5
     batch = write(tmp_path / "store", samples).batch(range(COUNT))
-    known, visible = batch.known.numpy()[:, 0] > 0, batch.visibility.numpy()[:, 0] > 0
+    assert batch.visibility is not None
+    known, visible = batch.known_pixels().numpy()[:, 0] > 0, batch.visibility.numpy()[:, 0] > 0
     assert np.array_equal(known, samples["known"])
     assert np.array_equal(visible, samples["known"] & samples["visibility"])
 
@@ -63,7 +64,7 @@ def test_what_is_written_is_read_in_any_order(store):
     assert torch.equal(batch.landmarks, torch.from_numpy(samples["landmarks"][indices]))
     assert np.array_equal(batch.visibility.numpy()[:, 0], samples["visibility"][indices])
     assert np.array_equal(batch.face_region.numpy()[:, 0], samples["face_region"][indices])
-    assert np.array_equal(batch.known.numpy()[:, 0], samples["known"][indices])
+    assert np.array_equal(batch.known_pixels().numpy()[:, 0], samples["known"][indices])
     assert np.array_equal(batch.params.numpy(), samples["params"][indices])
     assert np.array_equal(batch.held_out.numpy(), samples["held_out"][indices])
     assert batch.index.tolist() == indices

@@ -10,8 +10,9 @@ from skimage import data
 import occfit
 from occfit.apps.release import main
 from occfit.errors import OccfitError
-from occfit.fitting.released import ENTRY, WEIGHTS, read_release, write_release
+from occfit.fitting.release import write_release
 from occfit.runs.checkpoint import read_checkpoint, write_checkpoint
+from occfit.runs.released import ENTRY, WEIGHTS, read_release
 
 pytestmark = pytest.mark.unit
 

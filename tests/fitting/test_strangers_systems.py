@@ -13,8 +13,8 @@ import occfit
 from occfit.cli import main
 from occfit.errors import OccfitError
 from occfit.fitting.face_fitter import SMALL
-from occfit.fitting.released import ENTRY, WEIGHTS, read_release
 from occfit.runs.config import compose
+from occfit.runs.released import ENTRY, WEIGHTS, read_release
 
 pytestmark = pytest.mark.unit
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from lit_faces import write_store
 
+from occfit.data.data_source import SetDescription, Splits
 from occfit.errors import OccfitError
 from occfit.publishing.figure_specs import FigureSpec, choose, light_contrast, read_figures
 from occfit.scoring.experiments import Runs
-from occfit.scoring.picture_scores import UNIONS
 
 pytestmark = pytest.mark.unit
 
@@ -22,35 +22,35 @@ def spec(rule: str, **pictures: int) -> FigureSpec:
     return FigureSpec("Figure", ["target", "truth"], pictures, rule, "figure1")
 
 
-def test_contrast_is_that_of_the_visible_face(stores):
-    found = light_contrast(stores["glasses"])
+def test_contrast_is_that_of_the_visible_face(splits):
+    found = light_contrast(splits.test["glasses"])
     assert found == pytest.approx([0.5, 0.0, 0.3], abs=0.1)
 
 
-def test_illumination_takes_the_largest_contrast(stores):
-    assert choose(spec("illumination", neutral=1, ar_overall=2), stores, {}, 0) == [
+def test_illumination_takes_the_largest_contrast(splits):
+    assert choose(spec("illumination", neutral=1, ar_overall=2), splits, {}, 0) == [
         ("neutral", 1),
         ("scarf", 1),
         ("neutral", 1),
     ]
 
 
-def test_random_depends_on_the_seed_and_the_figure_alone(stores):
-    first = choose(spec("random", ar_overall=5), stores, {}, 0)
-    assert first == choose(spec("random", ar_overall=5), stores, {}, 0)
-    assert first != choose(spec("random", ar_overall=5), stores, {}, 1)
+def test_random_depends_on_the_seed_and_the_figure_alone(splits):
+    first = choose(spec("random", ar_overall=5), splits, {}, 0)
+    assert first == choose(spec("random", ar_overall=5), splits, {}, 0)
+    assert first != choose(spec("random", ar_overall=5), splits, {}, 1)
     assert len(set(first)) == 5
-    assert {place[0] for place in choose(spec("random", ar_overall=9), stores, {}, 0)} == set(
-        UNIONS["ar_overall"]
-    )
+    everything = choose(spec("random", ar_overall=9), splits, {}, 0)
+    assert {test_set for test_set, _ in everything} == {"neutral", "glasses", "scarf"}
 
 
 def test_lowest_takes_the_worst_by_a_runs_scores(tmp_path):
     canned.write_run(tmp_path / "runs", "deep3d", 0)
     runs = {row: run for (row, _), run in Runs(tmp_path / "runs", "laptop").found.items()}
-    stores = {"glasses": write_store(tmp_path / "glasses", [0.1] * canned.PICTURES)}
+    store = write_store(tmp_path / "glasses", [0.1] * canned.PICTURES)
+    splits = Splits({}, test={"glasses": store}, sets={"glasses": SetDescription("glasses")})
     expected = np.argsort(canned.draw("deep3d", 0)["glasses"]["precision"])[:3]
-    found = choose(spec("lowest deep3d precision", glasses=3), stores, runs, 0)
+    found = choose(spec("lowest deep3d precision", glasses=3), splits, runs, 0)
     assert found == [("glasses", index) for index in expected]
 
 
@@ -75,6 +75,6 @@ def test_a_wrong_figure_is_refused(tmp_path, key, value, message):
         read_figures(tmp_path / "figures.yaml")
 
 
-def test_an_unknown_test_set_is_refused(stores):
+def test_an_unknown_test_set_is_refused(splits):
     with pytest.raises(OccfitError, match="no test set 'hats'"):
-        choose(spec("random", hats=1), stores, {}, 0)
+        choose(spec("random", hats=1), splits, {}, 0)

@@ -11,9 +11,9 @@ from occfit.publishing.paper_figures import draw_figure, outdated, wrap
 pytestmark = pytest.mark.unit
 
 
-def test_a_figure_has_a_row_a_picture_and_says_its_rule(stores):
+def test_a_figure_has_a_row_a_picture_and_says_its_rule(splits):
     one = FigureSpec("Figure", ["target", "truth"], {"glasses": 2}, "illumination")
-    picture = draw_figure(one, choose(one, stores, {}, 0), stores, {}, 0)
+    picture = draw_figure(one, choose(one, splits, {}, 0), splits.test, {}, 0)
     assert picture.shape[1] == 2 * 132 - 4
     assert "contrast" in describe_rule(one, 0)
     assert all(len(line) < 60 for line in wrap(describe_rule(one, 0), 260))

@@ -28,7 +28,7 @@ PIPELINES, PRESETS = names("pipeline"), names("preset")
 
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group in GROUPS for name in names(group)])
 def test_every_yaml_composes_to_a_checked_configuration(group, name):
-    override = [] if group == "preset" else [f"{group}={name}"]
+    override = [] if group == "preset" else [f"{group}={name}", *FOLDERS.get(name, [])]
     preset = name if group == "preset" else "smoke"
     config = compose([f"preset={preset}", "output=/nowhere", *override])
     assert config.preset == preset
@@ -57,6 +57,12 @@ def nodes(value) -> list[dict]:
     return [node for child in children for node in nodes(child)]
 
 
+FOLDERS = {
+    "images": ["data.path=/nowhere"],
+    "mixed": [f"data.parts.{part}.source.path=/nowhere" for part in ("photographs", "composites")],
+}
+"""What has no default: where the user's prepared data lies."""
+
 COMPONENTS = [
     group for group in GROUPS if group not in ("pipeline", "preset", "schedule", "trainer", "logger")
 ]
@@ -68,7 +74,11 @@ NOT_HERE = {"bfm2017": "no face model file", "nvdiffrast": "nvdiffrast"} | dict.
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group in COMPONENTS for name in names(group)])
 def test_every_component_can_be_made(tmp_path, monkeypatch, group, name):
     monkeypatch.setenv("OCCFIT_ASSETS", str(tmp_path))
-    found = nodes(compose_plain("train", ["preset=smoke", "output=/nowhere", f"{group}={name}"])[group])
+    found = nodes(
+        compose_plain(
+            "train", ["preset=smoke", "output=/nowhere", f"{group}={name}", *FOLDERS.get(name, [])]
+        )[group]
+    )
     assert found
     if name in NOT_HERE:
         with pytest.raises(OccfitError, match=NOT_HERE[name]):
@@ -87,9 +97,11 @@ def test_every_logger_can_be_made(tmp_path, name):
         loggers[-1].experiment.finish()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("pipeline", PIPELINES)
-def test_every_pipeline_composes_with_every_preset(pipeline, preset):
+@pytest.mark.parametrize(
+    ("pipeline", "preset"),
+    [(pipeline, PRESETS[number % len(PRESETS)]) for number, pipeline in enumerate(PIPELINES)],
+)
+def test_pipelines_and_presets_go_together(pipeline, preset):
     config = compose([f"preset={preset}", f"pipeline={pipeline}"])
     assert config.system == pipeline
     assert config.output == f"runs/{pipeline}-{preset}-0"

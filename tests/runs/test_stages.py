@@ -16,6 +16,7 @@ from tiny_run import TINY
 from occfit.apps.train import train_and_evaluate
 from occfit.cache import cache_dir
 from occfit.data.store import PreparedStore, StoreWriter
+from occfit.data.synthetic import split_stores
 from occfit.data.synthetic.split_stores import prepare_synthetic, recognition_identities
 from occfit.errors import OccfitError
 from occfit.face_model.files import save_face_model
@@ -28,7 +29,7 @@ from occfit.runs.build import NOT_THE_PAPERS, build_networks
 from occfit.runs.checkpoint import read_checkpoint
 from occfit.runs.config import TrainConfig, compose, parse_training
 from occfit.runs.machine import Machine
-from occfit.runs.preparation import prepare_recognition, prepare_stores
+from occfit.runs.preparation import prepare_recognition, prepare_splits
 from occfit.runs.run_folder import RunFolder
 from occfit.runs.stage import STAGES
 from occfit.runs.stage_keys import stage_key
@@ -133,7 +134,7 @@ def no_masks(monkeypatch, tmp_path):
         store = recognition_identities(*args, unseen=unseen, **kwargs)
         return without_masks(store, tmp_path / "unlabelled" / ("unseen" if unseen else "seen"))
 
-    monkeypatch.setattr(preparation, "prepare_synthetic", stripped_world)
+    monkeypatch.setattr(split_stores, "prepare_synthetic", stripped_world)
     monkeypatch.setattr(preparation, "recognition_identities", stripped_people)
 
 
@@ -211,8 +212,8 @@ def test_deep3d_weighs_by_skin_colour_and_its_mask_is_the_skins(whole_run, tmp_p
     assert {key.split(".")[0] for key in checkpoint["state_dict"]} == {"encoder", "segmenter", "visibility"}
     config = parse_training(checkpoint["occfit"]["config"])
     networks = build_networks(config)
-    train = prepare_stores(config.data, networks.face_model)["train"]
-    networks.visibility.prepare(train)
+    train = prepare_splits(config.data, networks.face_model, config.size).train["train"].store
+    networks.visibility.prepare([train])
     batch = train.batch(range(4))
     found = build_system(checkpoint, tmp_path)(batch)
     assert isinstance(networks.visibility, SkinVisibility)

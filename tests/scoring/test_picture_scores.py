@@ -10,7 +10,7 @@ import torch
 
 from occfit.scoring.picture_scores import SetScores, all_visible, concatenate, histogram, share
 from occfit.scoring.results import spread, summary
-from occfit.scoring.scored_system import evaluate_run, load_run, run_test_sets
+from occfit.scoring.scored_system import evaluate_run, load_run, run_splits
 
 pytestmark = pytest.mark.unit
 
@@ -29,7 +29,18 @@ def rows_of(path) -> list[dict[str, str]]:
 def test_the_file_has_the_promised_form(scored):
     folder, metrics = scored
     assert json.loads((folder / "metrics.json").read_text()) == metrics
-    facts = {"system", "preset", "seed", "commit", "versions", "threads", "device", "notes"}
+    facts = {
+        "system",
+        "preset",
+        "seed",
+        "commit",
+        "versions",
+        "threads",
+        "device",
+        "notes",
+        "sets",
+        "judged_on",
+    }
     assert set(metrics) == facts | {"test_sets", "initialisation", "all_visible"}
     assert metrics["system"] == "proposed"
     assert metrics["notes"] == ["Not the paper's assets."]
@@ -37,7 +48,7 @@ def test_the_file_has_the_promised_form(scored):
         assert list(part["test_sets"]) == TEST_SETS
         for name, scores in part["test_sets"].items():
             assert set(scores) >= SCORES
-            assert set(scores["f1"]) == {"mean", "std"}
+            assert set(scores["f1"]) == {"mean", "std", "n"}
             assert scores["n"] == (36 if name == "ar_overall" else 12)
             assert 0 <= scores["visible_share"] <= 1
 
@@ -105,7 +116,7 @@ def test_the_batch_size_changes_no_score(checkpoint):
     from occfit.scoring.picture_scores import evaluate
 
     trained = load_run(checkpoint)
-    stores = {"scarf": run_test_sets(trained)["scarf"]}
+    stores = {"scarf": run_splits(trained).test["scarf"]}
     whole, split = (
         evaluate(trained.systems, stores, batch_size=batch_size)["system"]["scarf"] for batch_size in (12, 5)
     )
@@ -120,12 +131,15 @@ def scores_of(values: list[float]) -> SetScores:
 
 def test_a_mean_is_over_what_is_defined():
     found = summary(scores_of([1.0, math.nan, 0.5]))
-    assert found["f1"] == {"mean": 0.75, "std": 0.25}
+    assert found["f1"] == {"mean": 0.75, "std": 0.25, "n": 2}
     assert found["n"] == 3
 
 
 def test_nothing_defined_has_no_mean():
-    assert all(math.isnan(value) for value in spread(np.array([math.nan])).values())
+    found = spread(np.array([math.nan]))
+    assert math.isnan(found["mean"])
+    assert math.isnan(found["std"])
+    assert found["n"] == 0
 
 
 def test_a_union_keeps_every_picture_and_pixel():
@@ -152,7 +166,7 @@ def test_nothing_rendered_has_no_share():
 
 def test_all_visible_keeps_the_face(checkpoint):
     trained = load_run(checkpoint)
-    batch = next(iter(run_test_sets(trained).values())).batch([0, 1])
+    batch = next(iter(run_splits(trained).test.values())).batch([0, 1])
     explained = trained.systems["system"](batch)
     assert all_visible(explained).rendering is explained.rendering
     assert (all_visible(explained).visibility == 1).all()

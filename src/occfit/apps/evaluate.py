@@ -9,7 +9,7 @@ from occfit.errors import OccfitError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from occfit.data.store import PreparedStore
+    from occfit.data.data_source import Splits
     from occfit.runs.config import EvaluateConfig
 
 
@@ -72,31 +72,30 @@ def evaluate(config: "EvaluateConfig") -> None:
 
     machine = prepare_machine(config.accelerator, "32-true", config.threads)
     output = Path(config.output)
-    stores = None if config.data is None else prepare_test_sets(config)
+    splits = None if config.data is None else prepare_data(config)
     if config.pictures is not None:
-        assert stores is not None
-        count = write_pictures(stores, Path(config.pictures))
+        assert splits is not None
+        count = write_pictures(splits.test, Path(config.pictures))
         print(f"{count} pictures: {config.pictures}")
     elif config.predictions is not None:
-        assert stores is not None
+        assert splits is not None
         names = (config.system, config.preset, config.seed)
-        print_scores(evaluate_predictions(Path(config.predictions), output, stores, *names), Console())
+        print_scores(evaluate_predictions(Path(config.predictions), output, splits, *names), Console())
     else:
         assert config.checkpoint is not None
         checkpoint = Path(config.checkpoint)
         if output.resolve() == checkpoint.resolve().parent.parent:
             raise OccfitError("The folder holds the run's own scores", output, "Choose another output=")
-        scores = evaluate_run(checkpoint, output, machine.device, stores, config.refine, progress=True)
+        scores = evaluate_run(checkpoint, output, machine.device, splits, config.refine, progress=True)
         print_scores(scores, Console())
 
 
-def prepare_test_sets(config: "EvaluateConfig") -> dict[str, "PreparedStore"]:
-    """The test sets of the data that the command line names, of the checkpoint's face model or of the built-in one."""
+def prepare_data(config: "EvaluateConfig") -> "Splits":
+    """The data that the command line names, drawn, if it is, with the checkpoint's face model or the built-in one."""
     from occfit.face_model.builtin.model import builtin_face_model
     from occfit.runs.checkpoint import read_checkpoint
     from occfit.runs.config import instantiate
-    from occfit.runs.preparation import prepare_stores
-    from occfit.scoring.scored_system import TRAINING_SPLITS
+    from occfit.runs.preparation import prepare_splits
 
     if config.checkpoint is None:
         face_model = builtin_face_model()
@@ -104,5 +103,4 @@ def prepare_test_sets(config: "EvaluateConfig") -> dict[str, "PreparedStore"]:
         node = read_checkpoint(Path(config.checkpoint))["occfit"]["config"]["face_model"]
         face_model = instantiate(node)
     assert config.data is not None
-    stores = prepare_stores(config.data, face_model)
-    return {name: store for name, store in stores.items() if name not in TRAINING_SPLITS}
+    return prepare_splits(config.data, face_model, config.size)

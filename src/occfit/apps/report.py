@@ -15,12 +15,11 @@ from occfit.fitting.pictures import strip
 from occfit.publishing.curves import Stage, histogram_plot, read_log, stage_plots
 from occfit.publishing.examples import Example, Examples, draw_examples
 from occfit.publishing.page import data_uri, render_page
-from occfit.publishing.score_tables import held_out_table, number, score_table, set_detail, test_set_name
+from occfit.publishing.score_tables import held_out_table, number, score_table, set_detail, set_title
 from occfit.scoring.canonical import write_text
 from occfit.scoring.results import SYSTEM
-from occfit.scoring.scored_system import load_run, run_test_sets
+from occfit.scoring.scored_system import load_run, run_splits
 
-TILES = ("neutral", "glasses", "scarf", "overall")
 RANDOM, WORST = 6, 4
 SCORE_FIRST = "Score the run first: occfit evaluate checkpoint=..."
 
@@ -36,7 +35,7 @@ def report_run(run: Path, device: str = "cpu") -> Path:
     seed = trained.config.seed
     examples = [
         draw_examples(trained.systems[SYSTEM], name, store, scores[name], seed, RANDOM, WORST, device)
-        for name, store in run_test_sets(trained).items()
+        for name, store in run_splits(trained).test.items()
         if name in scores
     ]
     return write_report(run, examples)
@@ -58,7 +57,7 @@ def write_report(run: Path, examples: Sequence[Examples] = ()) -> Path:
         "report.html.jinja",
         title=f"occfit: {metrics['system']}, preset {metrics['preset']}, seed {metrics['seed']}",
         notes=metrics.get("notes") or [],
-        tiles=[tile(metrics, name) for name in TILES if name in sets],
+        tiles=[tile(metrics, name) for name in headlines(metrics)],
         score_table=score_table(metrics),
         held_out_table=held_out_table(metrics),
         picture_rule=f"{RANDOM} pictures a set are drawn at random with the run's seed, {metrics['seed']}; then"
@@ -66,7 +65,7 @@ def write_report(run: Path, examples: Sequence[Examples] = ()) -> Path:
         galleries=[gallery(part, metrics) for part in examples],
         curves=loss_curves(run),
         histograms=[
-            histogram_plot(test_set_name(name), scores["mask_histogram"])
+            histogram_plot(set_title(metrics, name), scores["mask_histogram"])
             for name, scores in sets.items()
             if "mask_histogram" in scores
         ],
@@ -112,6 +111,13 @@ def read_json(path: Path) -> Any:
         raise OccfitError("The file isn't JSON", path, "Score the run again.") from error
 
 
+def headlines(metrics: Mapping[str, Any]) -> list[str]:
+    """The sets whose numbers stand first on a page: those that the data source names, or else the first four."""
+    sets = metrics.get("sets") or {}
+    named = [name for name in metrics["test_sets"] if sets.get(name, {}).get("is_headline")]
+    return named or list(metrics["test_sets"])[:4]
+
+
 def tile(metrics: Mapping[str, Any], name: str) -> dict[str, Any]:
     """One test set's F1 and what it gained over the initialisation's mask."""
     value = metrics["test_sets"][name]["f1"]["mean"]
@@ -119,7 +125,7 @@ def tile(metrics: Mapping[str, Any], name: str) -> dict[str, Any]:
     before = initialisation.get(name, {}).get("f1", {}).get("mean")
     gain = None if value is None or before is None else value - before
     return {
-        "name": name,
+        "name": set_title(metrics, name),
         "value": number(value, "f1"),
         "gain": f"{gain:+.3f}" if gain is not None else "",
         "rises": (gain or 0) >= 0,
@@ -129,7 +135,7 @@ def tile(metrics: Mapping[str, Any], name: str) -> dict[str, Any]:
 def gallery(examples: Examples, metrics: Mapping[str, Any]) -> dict[str, Any]:
     parts = [("A random choice", examples.random), ("The worst by F1", examples.worst)]
     return {
-        "name": test_set_name(examples.name),
+        "name": set_title(metrics, examples.name),
         "detail": set_detail(metrics["test_sets"][examples.name]),
         "parts": [
             {"heading": heading, "rows": [picture_row(examples.name, row) for row in rows]}

@@ -6,12 +6,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from occfit.publishing.score_tables import number, test_set_name
+from occfit.publishing.score_tables import number, set_title
 from occfit.runs.outcome import Outcome
 from occfit.scoring.picture_scores import ALL_VISIBLE
-
-SETS = ("neutral", "glasses", "scarf", "unoccluded", "occluded", "overall")
-JUDGED_ON = "overall"
 
 
 def print_outcomes(outcomes: Sequence[Outcome], console: Console | None = None) -> None:
@@ -22,8 +19,8 @@ def print_outcomes(outcomes: Sequence[Outcome], console: Console | None = None) 
         console.print(outcome_table(finished))
         worst, scores = min(finished, key=lambda pair: gain(pair[1]))
         console.print(
-            f"Worst: {worst.name}, whose F1 on {JUDGED_ON} is {gain(scores):+.3f} against a mask that hides nothing "
-            f"({worst.folder})",
+            f"Worst: {worst.name}, whose F1 on {judged_on(scores)} is {gain(scores):+.3f} against a mask that hides "
+            f"nothing ({worst.folder})",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -42,19 +39,31 @@ def print_outcomes(outcomes: Sequence[Outcome], console: Console | None = None) 
 def outcome_table(finished: Sequence[tuple[Outcome, dict[str, Any]]]) -> Table:
     shown = Table(title="F1 of the visible face", title_justify="left", box=None, pad_edge=False)
     shown.add_column("run", overflow="fold")
-    sets = [name for name in SETS if all(name in scores["test_sets"] for _, scores in finished)]
+    first = finished[0][1]
+    sets = [name for name in single_sets(first) if all(name in scores["test_sets"] for _, scores in finished)]
     for name in sets:
-        shown.add_column(test_set_name(name), justify="right")
+        shown.add_column(set_title(first, name), justify="right")
     for outcome, scores in finished:
         values = [scores["test_sets"][name]["f1"]["mean"] for name in sets]
         shown.add_row(outcome.name, *(number(value, "f1") for value in values))
     return shown
 
 
+def single_sets(scores: dict[str, Any]) -> list[str]:
+    """The scored sets that are no unions of others."""
+    sets = scores.get("sets") or {}
+    return [name for name in scores["test_sets"] if not sets.get(name, {}).get("parts")]
+
+
+def judged_on(scores: dict[str, Any]) -> str:
+    """The set that says which run is better: the data source's, or else the last one."""
+    return scores.get("judged_on") or next(reversed(scores.get("test_sets") or {"": {}}))
+
+
 def gain(scores: dict[str, Any]) -> float:
     """F1 above that of the mask that hides nothing; as low as can be where either isn't known."""
     own, free = (
-        part.get("test_sets", {}).get(JUDGED_ON, {}).get("f1", {}).get("mean")
+        part.get("test_sets", {}).get(judged_on(scores), {}).get("f1", {}).get("mean")
         for part in (scores, scores.get(ALL_VISIBLE) or {})
     )
     return -1.0 if own is None or free is None else own - free

@@ -63,6 +63,15 @@ class Splits:
     def __post_init__(self) -> None:
         check_sets(self.sets, list(self.test), self.judged_on)
 
+    def parts(self, name: str) -> tuple[str, ...]:
+        """The sets with pictures that a test set consists of: itself, or the parts of a union."""
+        return (self.sets[name].parts if name in self.sets else ()) or (name,)
+
+    def stores(self) -> list[PreparedStore]:
+        """All of them."""
+        validation = [] if self.validation is None else [self.validation]
+        return [*(part.store for part in self.train.values()), *validation, *self.test.values()]
+
     def digests(self) -> dict[str, str]:
         """The digest of each store that training sees, as stage keys name them."""
         one = len(self.train) == 1

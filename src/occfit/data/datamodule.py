@@ -7,7 +7,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from occfit.data.augmentation import Augmentation
-from occfit.data.order import ScoringBatches, TrainingBatches
+from occfit.data.data_source import TrainingPart
+from occfit.data.order import ScoringBatches, TrainingBatches, divide
 from occfit.data.sets import ScoringSet, TrainingSet, keep
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
@@ -22,7 +23,7 @@ class FaceDataModule(LightningDataModule):
     place (`use_distributed_sampler=False`).
 
     Args:
-        train: the samples to train on.
+        train: the samples to train on: a store, or several with the share that each has of a batch.
         validation: the samples to watch, if any.
         test: the sets to score, by name.
         batch_size: the samples of a training step, over all processes.
@@ -40,7 +41,7 @@ class FaceDataModule(LightningDataModule):
 
     def __init__(
         self,
-        train: PreparedStore | Path | str,
+        train: PreparedStore | Path | str | Mapping[str, TrainingPart],
         validation: PreparedStore | Path | str | None = None,
         test: Mapping[str, PreparedStore | Path | str] | None = None,
         *,
@@ -54,7 +55,7 @@ class FaceDataModule(LightningDataModule):
         workers: int = 0,
     ):
         super().__init__()
-        self.train = _opened(train)
+        self.train = train if isinstance(train, Mapping) else {"train": TrainingPart(_opened(train))}
         self.validation = None if validation is None else _opened(validation)
         self.test = {name: _opened(store) for name, store in (test or {}).items()}
         self.batch_size, self.scoring_batch_size, self.steps = batch_size, scoring_batch_size, steps
@@ -68,15 +69,18 @@ class FaceDataModule(LightningDataModule):
         ):
             if value < least:
                 raise OccfitError(f"{name} is {value}", remedy=f"Choose at least {least}")
-        _check_sizes([self.train, *([self.validation] if self.validation else []), *self.test.values()])
+        self.sizes = divide(batch_size, [part.share for part in self.train.values()])
+        _check_sizes(
+            [*self._training_stores(), *([self.validation] if self.validation else []), *self.test.values()]
+        )
 
     def train_dataloader(self) -> DataLoader:
         """The training batches from `first_batch` on."""
         rank, world = self._place()
-        batches = TrainingBatches(
-            len(self.train), self.batch_size, self.seed, self.first_batch(), self.steps, rank, world
-        )
-        samples = TrainingSet(self.train, self.seed, self.augmentation, self.labels)
+        stores = self._training_stores()
+        counts = [len(store) for store in stores]
+        batches = TrainingBatches(self.sizes, counts, self.seed, self.first_batch(), self.steps, rank, world)
+        samples = TrainingSet(stores, self.seed, self.augmentation, self.labels)
         return self._loader(samples, batches)
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
@@ -94,6 +98,9 @@ class FaceDataModule(LightningDataModule):
         """Any store's samples in its order."""
         batches = ScoringBatches(len(store), self.scoring_batch_size, *self._place())
         return self._loader(ScoringSet(store), batches)
+
+    def _training_stores(self) -> list[PreparedStore]:
+        return [part.store for part in self.train.values()]
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -4,10 +4,12 @@ Each epoch visits every sample once, in an order of its own. The epochs follow o
 takes positions b * size to (b + 1) * size - 1 of that endless sequence. So no batch is incomplete and no sample is
 dropped: a batch at the end of an epoch is filled from the next one. To go on anywhere takes one integer, and
 neither the number of loader processes nor what was drawn before matters.
+
+Where there are several stores, each has a fixed number of places in every batch, and such a sequence of its own.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,44 +20,77 @@ from torch.utils.data import Sampler
 
 from occfit.errors import OccfitError
 
+SHARES_TOLERANCE = 1e-3
+"""How far from 1 the sum of the shares may be: thirds are written .333."""
+
 _ORDER, _AUGMENTATION = 1, 2
 """What a stream of random numbers is for; streams of different purposes are independent."""
 
 
 class Draw(NamedTuple):
-    """A sample as the training sees it: augmented anew in every epoch."""
+    """A sample as the training sees it: augmented anew in every epoch of its store, which is number `part`."""
 
     epoch: int
     index: int
+    part: int = 0
 
 
-@lru_cache(maxsize=4)
-def epoch_order(seed: int, epoch: int, count: int) -> Int[ndarray, " n"]:
-    """The order in which an epoch visits `count` samples."""
-    return np.random.default_rng((seed, _ORDER, epoch)).permutation(count)
+@lru_cache(maxsize=16)
+def epoch_order(seed: int, epoch: int, count: int, part: int = 0) -> Int[ndarray, " n"]:
+    """The order in which an epoch visits the `count` samples of store number `part`."""
+    return np.random.default_rng((seed, _ORDER, epoch, *_own(part))).permutation(count)
 
 
-def batch_draws(seed: int, batch: int, batch_size: int, count: int) -> list[Draw]:
-    """The samples of one batch.
+def batch_draws(seed: int, batch: int, sizes: Sequence[int], counts: Sequence[int]) -> list[Draw]:
+    """The samples of one batch, those of the first store first.
 
     Args:
         seed: the run's seed, not negative.
         batch: the batch's number, from 0.
-        batch_size: the samples of a batch over all processes.
-        count: the number of samples there are.
+        sizes: the samples of each store in a batch, over all processes.
+        counts: the number of samples that each store has.
     """
-    positions = range(batch * batch_size, (batch + 1) * batch_size)
-    places = [divmod(position, count) for position in positions]
-    return [Draw(epoch, int(epoch_order(seed, epoch, count)[place])) for epoch, place in places]
+    draws = []
+    for part, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        places = [divmod(position, count) for position in range(batch * size, (batch + 1) * size)]
+        draws += [
+            Draw(epoch, int(epoch_order(seed, epoch, count, part)[place]), part) for epoch, place in places
+        ]
+    return draws
+
+
+def divide(batch_size: int, shares: Sequence[float]) -> list[int]:
+    """How many places of a batch each store has: whole numbers that are nearest to the shares and add up.
+
+    Raises:
+        OccfitError: The shares don't add up to 1, one isn't positive, or one is less than half a place.
+    """
+    if any(share <= 0 for share in shares) or abs(sum(shares) - 1) > SHARES_TOLERANCE:
+        given = " + ".join(f"{share:g}" for share in shares)
+        raise OccfitError(f"The shares {given} make {sum(shares):g}", remedy="Give each a part of 1")
+    exact = [share * batch_size for share in shares]
+    sizes = [int(places) for places in exact]
+    by_rest = sorted(range(len(exact)), key=lambda part: (sizes[part] - exact[part], part))
+    for part in by_rest[: batch_size - sum(sizes)]:
+        sizes[part] += 1
+    if empty := [share for share, size in zip(shares, sizes, strict=True) if size == 0]:
+        reason = f"A share of {empty[0]:g} is no picture in a batch of {batch_size}"
+        raise OccfitError(reason, remedy="Give it a larger share, or take larger batches")
+    return sizes
 
 
 def augmentation_rng(seed: int, draw: Draw) -> np.random.Generator:
     """The stream of random numbers that one sample's augmentation in one epoch draws from."""
-    return np.random.default_rng((seed, _AUGMENTATION, draw.epoch, draw.index))
+    return np.random.default_rng((seed, _AUGMENTATION, draw.epoch, draw.index, *_own(draw.part)))
+
+
+def _own(part: int) -> tuple[int, ...]:
+    """What tells a store's random numbers from another's; the only store of a run needs nothing."""
+    return (part,) if part else ()
 
 
 def share(batch_size: int, rank: int, world: int) -> slice:
-    """The part of each batch that belongs to one of `world` processes.
+    """The samples of each batch that belong to one of `world` processes: every `world`-th, so all get every store's.
 
     Raises:
         OccfitError: The processes can't share the batch evenly.
@@ -63,8 +98,7 @@ def share(batch_size: int, rank: int, world: int) -> slice:
     if batch_size % world:
         reason = f"{world} processes can't share a batch of {batch_size} evenly"
         raise OccfitError(reason, remedy=f"Choose a multiple of {world}")
-    part = batch_size // world
-    return slice(rank * part, (rank + 1) * part)
+    return slice(rank, None, world)
 
 
 class TrainingBatches(Sampler[list[Draw]]):
@@ -74,8 +108,8 @@ class TrainingBatches(Sampler[list[Draw]]):
     resume as fetched. An endless one has no length.
 
     Args:
-        count: the number of samples there are.
-        batch_size: the samples of a batch over all processes.
+        sizes: the samples of each store in a batch, over all processes.
+        counts: the number of samples that each store has.
         seed: the run's seed.
         start: the first batch's number.
         steps: the whole training's steps, the batches before `start` included; None never ends.
@@ -87,22 +121,22 @@ class TrainingBatches(Sampler[list[Draw]]):
 
     def __init__(
         self,
-        count: int,
-        batch_size: int,
+        sizes: Sequence[int],
+        counts: Sequence[int],
         seed: int,
         start: int = 0,
         steps: int | None = None,
         rank: int = 0,
         world: int = 1,
     ):
-        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.sizes, self.counts, self.seed = tuple(sizes), tuple(counts), seed
         self.start, self.steps = start, steps
-        self.part = share(batch_size, rank, world)
+        self.own = share(sum(sizes), rank, world)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         batch = self.start
         while self.steps is None or batch < self.steps:
-            yield batch_draws(self.seed, batch, self.batch_size, self.count)[self.part]
+            yield batch_draws(self.seed, batch, self.sizes, self.counts)[self.own]
             batch += 1
 
     def __len__(self) -> int:

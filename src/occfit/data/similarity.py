@@ -63,6 +63,7 @@ def warp(
     """
     shifted = matrix.astype(np.float64)
     shifted[:, 2] += 0.5 * (matrix[:, 0] + matrix[:, 1]) - 0.5
-    return cv2.warpAffine(
+    warped = cv2.warpAffine(
         picture, shifted, shape[::-1], flags=interpolation, borderMode=cv2.BORDER_CONSTANT, borderValue=BLACK
     )
+    return warped.reshape(*shape, *picture.shape[2:])  # OpenCV drops a channel that is alone

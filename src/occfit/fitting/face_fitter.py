@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ from occfit.fitting.inputs import ImageLike, LandmarksLike, as_landmarks, as_pho
 from occfit.fitting.photograph_drawing import mesh_of, render_on_photo
 from occfit.fitting.pictures import Picture
 from occfit.fitting.refine import Refined, Refinement, refine, unrefined
-from occfit.fitting.released import WEIGHTS, read_release
 from occfit.fitting.visible_regions import draw_regions
 from occfit.runs.checkpoint import read_checkpoint
 from occfit.runs.machine import require_device
+from occfit.runs.released import SMALL, WEIGHTS, read_release
 from occfit.types import FaceBatch
 
 
@@ -48,10 +47,6 @@ class CheckpointInfo:
     system: str
     size: int
     config: dict[str, Any]
-
-
-SMALL = Path(str(files("occfit"))) / "assets" / "small"
-"""The system that the package ships; its model card lies beside it."""
 
 
 def load(checkpoint: str | Path = SMALL, device: str = "cpu") -> "FaceFitter":

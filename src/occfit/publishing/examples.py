@@ -7,9 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from occfit.data.store import PreparedStore
-from occfit.data.synthetic import KINDS
 from occfit.fitting.face_system import Explain
-from occfit.fitting.pictures import Picture, Region, error_map, mask_picture, paste, to_picture
+from occfit.fitting.pictures import Picture, Region, error_map, mask_picture, paste, to_picture, truth_picture
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.types import Explanation, FaceBatch
 
@@ -26,7 +25,7 @@ class Example:
         reconstruction: the rendered face on black.
         face_region: where the model projects.
         visible: the predicted mask, 1 = visible face, over the whole picture.
-        truth: the true mask; empty where nobody knows it.
+        truth: the true mask, grey where nobody knows it.
         f1: the score of the visible face, inside the rendered region.
         rmse: 0..255.
     """
@@ -38,7 +37,7 @@ class Example:
     reconstruction: Picture
     face_region: Region
     visible: Region
-    truth: Region
+    truth: Picture
     f1: float | None
     rmse: float | None
 
@@ -48,7 +47,7 @@ class Example:
             self.target,
             paste(self.target, self.reconstruction, self.face_region),
             mask_picture(self.visible & self.face_region),
-            mask_picture(self.truth),
+            self.truth,
             error_map(self.target, self.reconstruction, self.face_region),
         ]
 
@@ -89,10 +88,10 @@ def draw_examples(
     indices = sorted({*drawn, *lowest})
     batch = store.batch(indices)
     explanation = explain(batch.to(device)).to("cpu")
-    kinds = store.column("kind")
+    kinds, names = store.column("kind"), store.metadata.get("kinds") or []
     found = {}
     for position, index in enumerate(indices):
-        kind = "" if kinds is None else KINDS[kinds[index]]
+        kind = names[kinds[index]] if kinds is not None and kinds[index] < len(names) else ""
         one = slice(position, position + 1)
         found[index] = make_example(
             batch[one], explanation[one], kind, scores["f1"][index], scores["rmse"][index]
@@ -102,10 +101,6 @@ def draw_examples(
 
 def make_example(batch: FaceBatch, explanation: Explanation, kind: str, f1: float, rmse: float) -> Example:
     """One sample's arrays; both batches hold it alone."""
-    if batch.visibility is None:
-        truth = np.zeros(batch.image.shape[-2:], bool)
-    else:
-        truth = batch.visibility[0, 0].numpy() > VISIBLE_THRESHOLD
     return Example(
         index=int(batch.index[0]),
         kind="" if kind == "none" else kind,
@@ -114,7 +109,7 @@ def make_example(batch: FaceBatch, explanation: Explanation, kind: str, f1: floa
         reconstruction=to_picture(explanation.rendering.image[0]),
         face_region=explanation.rendering.face_region[0, 0].numpy() > 0,
         visible=explanation.visibility[0, 0].numpy() > VISIBLE_THRESHOLD,
-        truth=truth,
+        truth=truth_picture(batch),
         f1=float(f1) if np.isfinite(f1) else None,
         rmse=float(rmse) if np.isfinite(rmse) else None,
     )

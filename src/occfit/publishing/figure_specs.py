@@ -10,11 +10,11 @@ import yaml
 from jaxtyping import Float
 from pydantic import TypeAdapter, ValidationError
 
+from occfit.data.data_source import Splits
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.scoring.experiments import EXPERIMENTS, ScoredRun
-from occfit.scoring.picture_scores import UNIONS
 
 SHIPPED_FIGURES = EXPERIMENTS / "figures.yaml"
 LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -81,13 +81,16 @@ Place = tuple[str, int]
 """A test set's store and a picture's position in it."""
 
 
-def choose(
-    spec: FigureSpec, stores: Mapping[str, PreparedStore], runs: Mapping[str, ScoredRun], seed: int
-) -> list[Place]:
+def lacking_sets(spec: FigureSpec, splits: Splits) -> list[str]:
+    """The sets with pictures that a figure asks for and the data hasn't."""
+    return [part for name in spec.pictures for part in splits.parts(name) if part not in splits.test]
+
+
+def choose(spec: FigureSpec, splits: Splits, runs: Mapping[str, ScoredRun], seed: int) -> list[Place]:
     """The pictures of a figure.
 
     Args:
-        stores: the test sets.
+        splits: the data with the test sets.
         runs: scored runs, by row; those that the rule asks for.
         seed: a number that decides random choices.
 
@@ -96,16 +99,15 @@ def choose(
     """
     chosen: list[Place] = []
     for test_set, count in spec.pictures.items():
-        parts = UNIONS.get(test_set, (test_set,))
-        for part in parts:
-            if part not in stores:
-                raise OccfitError(f"There is no test set '{part}'", spec.name)
-        places = [(part, index) for part in parts for index in range(len(stores[part]))]
+        if lacking := lacking_sets(spec, splits):
+            raise OccfitError(f"There is no test set '{lacking[0]}'", spec.name)
+        parts = splits.parts(test_set)
+        places = [(part, index) for part in parts for index in range(len(splits.test[part]))]
         if spec.rule == "random":
             order = np.random.default_rng((seed, *spec.name.encode())).permutation(len(places))
         elif spec.rule == "illumination":
             order = np.argsort(
-                -np.concatenate([light_contrast(stores[part]) for part in parts]), kind="stable"
+                -np.concatenate([light_contrast(splits.test[part]) for part in parts]), kind="stable"
             )
         else:
             _, row, metric = spec.rule.split()

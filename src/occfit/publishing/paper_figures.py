@@ -10,12 +10,12 @@ from rich.console import Console
 
 from occfit.data.store import PreparedStore
 from occfit.fitting.face_system import Explain
-from occfit.fitting.pictures import Picture, mask_picture, paste, to_picture
+from occfit.fitting.pictures import Picture, mask_picture, paste, to_picture, truth_picture
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
-from occfit.publishing.figure_specs import ALONE, FigureSpec, Place, choose, describe_rule
+from occfit.publishing.figure_specs import ALONE, FigureSpec, Place, choose, describe_rule, lacking_sets
 from occfit.publishing.table_formats import train_command
 from occfit.scoring.experiments import Runs
-from occfit.scoring.scored_system import load_run, run_test_sets
+from occfit.scoring.scored_system import load_run, run_splits
 from occfit.types import Explanation, FaceBatch
 
 TILE = 128
@@ -57,13 +57,16 @@ def make_figures(
     }
     if not trained:
         return []
-    stores = run_test_sets(next(iter(trained.values())))
+    splits = run_splits(next(iter(trained.values())))
     systems = {row: one.systems["system"] for row, one in trained.items()}
     output.mkdir(parents=True, exist_ok=True)
     written = []
     for spec in specs:
-        if set(spec.rows) <= set(trained):
-            picture = draw_figure(spec, choose(spec, stores, scored, seed), stores, systems, seed)
+        if lacking := lacking_sets(spec, splits):
+            reason = f"left out: {spec.name} shows the test set '{lacking[0]}', which the runs' data hasn't"
+            console.print(reason, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        elif set(spec.rows) <= set(trained):
+            picture = draw_figure(spec, choose(spec, splits, scored, seed), splits.test, systems, seed)
             path = output / f"{spec.name}.jpg"
             Image.fromarray(picture).save(path, quality=88)
             written.append(path)
@@ -119,8 +122,7 @@ def draw_row(columns: Sequence[str], batch: FaceBatch, systems: Mapping[str, Exp
         if column == "target":
             tiles.append(target)
         elif column == "truth":
-            assert batch.visibility is not None
-            tiles.append(mask_picture(batch.visibility[0, 0].numpy() > VISIBLE_THRESHOLD))
+            tiles.append(truth_picture(batch))
         else:
             tiles.append(draw_part(target, explained[row], part))
     return tiles

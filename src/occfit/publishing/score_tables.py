@@ -66,7 +66,7 @@ def score_table(metrics: Mapping[str, Any], headings: Mapping[str, str] | None =
             other = (metrics.get(system) or {}).get("test_sets", {}).get(name)
             if other is not None:
                 rows.append(Row(SYSTEM_NAMES[system], cells(other, keys), main=False))
-        groups.append(Group(test_set_name(name), set_detail(scores), rows))
+        groups.append(Group(set_title(metrics, name), set_detail(scores), rows))
     return ScoreTable("test set", list(headings.values()), groups)
 
 
@@ -82,7 +82,7 @@ def held_out_table(metrics: Mapping[str, Any], headings: Mapping[str, str] | Non
                 Row(f"{part.replace('_', ' ')} ({value['n']})", cells(value, keys), main=False)
                 for part, value in parts
             ]
-            groups.append(Group(test_set_name(name), "", rows))
+            groups.append(Group(set_title(metrics, name), "", rows))
     return ScoreTable("test set", list(headings.values()), groups)
 
 
@@ -118,9 +118,9 @@ def number(value: float | None, key: str, missing: str = "–") -> str:
     return missing if value is None else f"{value:.{HEADINGS[key][1]}f}"
 
 
-def test_set_name(key: str) -> str:
-    """`ar_overall` as `AR overall`; the others are called what their keys say."""
-    return "AR overall" if key == "ar_overall" else key.replace("_", " ")
+def set_title(metrics: Mapping[str, Any], name: str) -> str:
+    """A scored set's name in words, as its data source gives it."""
+    return (metrics.get("sets") or {}).get(name, {}).get("title", name.replace("_", " "))
 
 
 def set_detail(scores: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from occfit.publishing.score_tables import test_set_name
 from occfit.scoring.comparison import Block, Cell, ComparisonTable
 from occfit.scoring.headings import COMMON, HEADINGS
 from occfit.scoring.picture_scores import ALL_VISIBLE
@@ -80,7 +79,7 @@ def block_title(block: Block) -> str:
     details = [] if block.pictures is None else [f"{block.pictures} pictures"]
     if block.visible_share is not None:
         details.append(f"{block.visible_share:.0%} of the region shows the face")
-    return test_set_name(block.test_set) + (f" ({', '.join(details)})" if details else "")
+    return block.title + (f" ({', '.join(details)})" if details else "")
 
 
 def compared_rows(table: ComparisonTable, block: Block) -> list[str]:

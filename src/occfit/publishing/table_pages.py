@@ -10,7 +10,6 @@ from rich.table import Table
 from occfit.errors import OccfitError
 from occfit.publishing import table_formats as formats
 from occfit.publishing.page import render_page
-from occfit.publishing.score_tables import test_set_name
 from occfit.scoring.canonical import write_text
 from occfit.scoring.comparison import ComparisonTable, compare
 from occfit.scoring.experiments import EXPERIMENTS, Runs, read_spec
@@ -126,7 +125,7 @@ def print_tables(tables: Sequence[ComparisonTable], console: Console) -> None:
         shown = Table(title=title, title_justify="left", box=None, padding=(0, 0, 0, 2), pad_edge=False)
         shown.add_column("system")
         for block in table.blocks:
-            shown.add_column(test_set_name(block.test_set), justify="right")
+            shown.add_column(block.title, justify="right")
         for row in table.blocks[0].rows:
             cells = [block.rows[row][metric] for block in table.blocks]
             texts = [formats.number(cell.mean, metric) for cell in cells]

@@ -99,7 +99,8 @@ class TrainerConfig:
 class TrainConfig:
     """The top level of conf/train.yaml. Nothing else may stand there.
 
-    `fitting` explains test pictures one by one, where no stage trains a network for it.
+    `fitting` explains test pictures one by one, where no stage trains a network for it. `init` names a trained system
+    whose networks the first stage begins with: a checkpoint, a released system's folder, or `shipped`.
     """
 
     system: str
@@ -123,6 +124,7 @@ class TrainConfig:
     trainer: TrainerConfig
     logger: Mapping[str, Component]
     fitting: Component | None = None
+    init: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """The configuration as plain containers, as checkpoints and `config.yaml` keep it."""

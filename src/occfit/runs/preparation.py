@@ -14,9 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from occfit.cache import cache_dir
 from occfit.data.augmentation import Augmentation
+from occfit.data.data_source import Splits
 from occfit.data.store import PreparedStore
 from occfit.data.synthetic import WorldConfig
-from occfit.data.synthetic.split_stores import prepare_synthetic, recognition_identities
+from occfit.data.synthetic.split_stores import recognition_identities
+from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.networks.recognition import RecognitionNetwork
 from occfit.rendering.rasterize import make_rasterizer
@@ -40,14 +42,10 @@ RENDER_BATCH = 64
 
 @dataclass(frozen=True)
 class Data:
-    """Prepared stores by split (`train`, `validation`, and the test sets) and what training does to a sample."""
+    """Prepared stores and what training does to a sample."""
 
-    stores: Mapping[str, PreparedStore]
+    splits: Splits
     augmentation: Augmentation
-
-    def digests(self) -> dict[str, str]:
-        """Of what training sees."""
-        return {f"data.{split}": self.stores[split].digest for split in ("train", "validation")}
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,24 @@ class Recognition:
 
 def prepare_data(config: TrainConfig, face_model: MorphableModel) -> Data:
     """The data of a run, from the cache or made now."""
-    return Data(prepare_stores(config.data, face_model), instantiate(config.augmentation))
+    return Data(prepare_splits(config.data, face_model, config.size), instantiate(config.augmentation))
 
 
-def prepare_stores(data: Mapping[str, Any], face_model: MorphableModel) -> dict[str, PreparedStore]:
-    """Every split of the data, from the cache or made now."""
-    return prepare_synthetic(instantiate(data), face_model, cache_dir() / "data")
+def prepare_splits(data: Mapping[str, Any], face_model: MorphableModel, size: int) -> Splits:
+    """Every split that the `data=...` configuration names, from the cache or made now.
+
+    Raises:
+        OccfitError: a store can't be had, or its pictures aren't `size` pixels wide and high.
+    """
+    splits = instantiate(data).splits(face_model, cache_dir() / "data")
+    for store in splits.stores():
+        if store.size != (size, size):
+            height, width = store.size
+            reason = f"The prepared pictures have {width} x {height} pixels, the run's have {size} x {size}"
+            raise OccfitError(
+                reason, store.folder, f"Say size={width}, or prepare them again with size={size}"
+            )
+    return splits
 
 
 def prepare_recognition(

@@ -29,6 +29,8 @@ ALLOWED_TARGETS = (
     "occfit.networks",
     "occfit.data.augmentation.Augmentation",
     "occfit.data.patches",
+    "occfit.data.mixed",
+    "occfit.data.prepared.PreparedSource",
     "occfit.data.synthetic.world.WorldConfig",
     "occfit.fitting.em.em_fitting.EMFitting",
     "occfit.fitting.em.pixel_labels.LabelModel",

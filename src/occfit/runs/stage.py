@@ -11,7 +11,7 @@ from occfit.errors import OccfitError, nearest
 from occfit.method.objectives import Objective
 from occfit.method.schedule import Learning, Phase, Schedule
 from occfit.method.visibility import PredictedVisibility, RobustVisibility, VisibilitySource
-from occfit.runs.config import LearningConfig, StageConfig, TrainConfig, instantiate
+from occfit.runs.config import LearningConfig, StageConfig, StageName, TrainConfig, instantiate
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,17 @@ STAGES = {
         ),
     )
 }
+
+
+def stages_of(config: TrainConfig) -> list[StageName]:
+    """The stages that a run trains, in order.
+
+    A run that begins with a trained system leaves out `initialise` and `warm_up`, which make a system that can
+    alternate, unless its pipeline has no other stage.
+    """
+    if config.init is None:
+        return config.pipeline
+    return [stage for stage in config.pipeline if stage not in ("initialise", "warm_up")] or config.pipeline
 
 
 def find_stage(name: str) -> Stage:

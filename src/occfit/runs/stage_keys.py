@@ -22,6 +22,9 @@ GROUPS = ("data", "augmentation", "face_model", "encoder", "recognition")
 PACKAGES = ("numpy", "numba", "opencv-python-headless", "albumentations")
 """What pixels are made with, besides torch."""
 
+TESTS = ("test", "tests", "also")
+"""Arguments of data sources, the number of test pictures and the like, which no training sees."""
+
 WITHOUT_EFFECT = ("path", "weights", "cache", "workers")
 """Arguments that say where something is or who fetches it. The digest of a file they name is in the key."""
 
@@ -44,10 +47,11 @@ def stage_key(
     nodes = shared | {group: own[group] for group in ("segmenter", "visibility") if group in own}
     subtree = own | {group: without_paths(node) for group, node in nodes.items()}
     subtree |= {"rasterizer": drawn_with(config.rasterizer, machine), "size": config.size}
-    subtree["data"].pop("test", None)  # the number of test pictures, which no training sees
+    subtree["data"] = without_tests(subtree["data"])
     weights = {
         f"{group}.{key}": file_digest(path)
         for group, node in nodes.items()
+        if group != "data"  # whose stores have digests of their own among `files`
         for key, path in asset_files(node).items()
     }
     return StageKey(
@@ -92,6 +96,13 @@ def recognition_key(config: TrainConfig, machine: Machine, files: Mapping[str, s
         packages=package_versions(),
         files=files,
     )
+
+
+def without_tests(node: Any) -> Any:
+    """A data source's configuration without what only decides which test pictures there are."""
+    if not isinstance(node, Mapping):
+        return node
+    return {key: without_tests(value) for key, value in node.items() if key not in TESTS}
 
 
 def without_paths(node: Any) -> Any:

@@ -125,8 +125,8 @@ def make_module(run: Run, key: StageKey) -> OccFit:
 def make_data(run: Run, key: StageKey, module: OccFit) -> FaceDataModule:
     """Endless batches from the module's `data_position` on, since a bad batch is followed by one more."""
     return FaceDataModule(
-        run.data.stores["train"],
-        run.data.stores["validation"],
+        run.data.splits.train,
+        run.data.splits.validation,
         batch_size=key.batch,
         first_batch=lambda: module.data_position,
         seed=derive_seed(key.seed, key.stage, "data"),

@@ -16,13 +16,15 @@ from typing import Any
 from rich.console import Console
 
 from occfit.cache import cache_dir
+from occfit.errors import OccfitError
 from occfit.runs.build import build_networks, require_assets
 from occfit.runs.checkpoint import load_networks, read_checkpoint, write_checkpoint
 from occfit.runs.config import TrainConfig
+from occfit.runs.initial_weights import begin_with, read_initial_weights
 from occfit.runs.machine import prepare_machine
 from occfit.runs.preparation import prepare_data, prepare_recognition
 from occfit.runs.run_folder import RunFolder
-from occfit.runs.stage import STAGES
+from occfit.runs.stage import STAGES, stages_of
 from occfit.runs.stage_keys import stage_key
 from occfit.runs.stage_store import RECORD, StageKey, StageStore
 from occfit.runs.stage_training import CHECKPOINT, LOGS, Run, checkpoint_within, fit_stage, system_checkpoint
@@ -62,19 +64,27 @@ def prepare_run(
     machine = prepare_machine(settings.accelerator, settings.precision, settings.threads)
     networks = build_networks(config)
     data = prepare_data(config, networks.face_model)
-    networks.visibility.prepare(data.stores["train"])
+    if config.pipeline and not data.splits.train:
+        raise OccfitError(
+            "The data has nothing to train on", "data", "Choose other data, or prepare it with a train split"
+        )
+    networks.visibility.prepare([part.store for part in data.splits.train.values()])
     if not config.pipeline:
         files = {"face_model": networks.face_model.digest()}
         return Run(config, folder, machine, networks, data, None, files), []
     recognition = prepare_recognition(config, machine, networks, store)
-    files = {"face_model": networks.face_model.digest(), **data.digests(), **recognition.digests}
+    files = {"face_model": networks.face_model.digest(), **data.splits.digests(), **recognition.digests}
+    if config.init is not None:
+        initial = read_initial_weights(config.init)
+        begin_with(initial, networks, config)
+        files["init"] = initial.digest
     return Run(config, folder, machine, networks, data, recognition.network, files), recognition.records
 
 
 def keys_of(run: Run) -> list[StageKey]:
     """The keys of the run's stages, in order; each names its parent, so all are known before the first is trained."""
     keys: list[StageKey] = []
-    for name in run.config.pipeline:
+    for name in stages_of(run.config):
         parent = keys[-1].digest() if keys else None
         keys.append(stage_key(STAGES[name], run.config, run.machine, parent, run.files))
     return keys

@@ -14,9 +14,9 @@ from occfit.metrics.reconstruction import common_rmse
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
 from occfit.scoring.canonical import write_json, write_text
 from occfit.scoring.headings import COMMON
-from occfit.scoring.picture_scores import SetScores, batches, in_order, with_unions
-from occfit.scoring.results import scores_table, summaries
-from occfit.scoring.scored_system import Trained, load_run, run_test_sets
+from occfit.scoring.picture_scores import SetScores, batches, complete
+from occfit.scoring.results import describe_sets, scores_table, summaries
+from occfit.scoring.scored_system import Trained, load_run, run_splits
 
 
 def compare_runs(runs: Mapping[str, Path], output: Path, device: str = "cpu") -> None:
@@ -38,16 +38,18 @@ def compare_runs(runs: Mapping[str, Path], output: Path, device: str = "cpu") ->
     first = require_alike(trained)
     systems = {row: one.systems["system"] for row, one in trained.items()}
     scores: dict[str, dict[str, SetScores]] = {row: {} for row in systems}
-    for test_set, store in run_test_sets(first).items():
+    splits = run_splits(first)
+    for test_set, store in splits.test.items():
         values = score_common(systems, store, device)
         for row, column in zip(systems, values, strict=True):
             scores[row][test_set] = as_scores(column)
-    complete = {row: in_order(with_unions(sets)) for row, sets in scores.items()}
-    write_text(output / "scores.csv", scores_table(complete))
+    all_scores = {row: complete(sets, splits.sets) for row, sets in scores.items()}
+    write_text(output / "scores.csv", scores_table(all_scores))
     document = {
         "preset": first.config.preset,
         "seed": first.config.seed,
-        "rows": {row: {"test_sets": summaries(sets)} for row, sets in complete.items()},
+        **describe_sets(next(iter(all_scores.values())), splits),
+        "rows": {row: {"test_sets": summaries(sets)} for row, sets in all_scores.items()},
     }
     write_json(output / "metrics.json", document)
 

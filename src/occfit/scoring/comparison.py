@@ -55,6 +55,7 @@ class Block:
     """
 
     test_set: str
+    title: str
     pictures: int | None
     visible_share: float | None
     rows: dict[str, dict[str, Cell]]
@@ -108,7 +109,8 @@ def compare_block(spec: TableSpec, runs: Runs, seeds: Sequence[int], test_set: s
     reference = next(iter(runs.seeds(spec.reference, seeds).values()), None)
     pictures = reference.test_sets.get(test_set, {}).get("n") if reference else None
     share = reference.mean(test_set, "true_visible_share") if reference else None
-    return Block(test_set, pictures, share, rows)
+    title = reference.title(test_set) if reference else test_set
+    return Block(test_set, title, pictures, share, rows)
 
 
 def summary(by_seed: Mapping[int, ScoredRun], test_set: str, metric: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from occfit.errors import OccfitError
 from occfit.scoring.headings import COMMON, HEADINGS
-from occfit.scoring.picture_scores import ALL_VISIBLE, UNIONS
+from occfit.scoring.picture_scores import ALL_VISIBLE
 from occfit.scoring.results import SYSTEM
 
 EXPERIMENTS = Path("experiments")
@@ -30,7 +30,7 @@ def results_folder(preset: str) -> Path:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table of the paper.
+    """One table: of the paper, or of one's own.
 
     Attributes:
         title: its heading.
@@ -50,7 +50,7 @@ class TableSpec:
     test_sets: list[str]
     metrics: list[str]
     differences: list[str]
-    published: dict[str, dict[str, dict[str, list[float]]]]
+    published: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
     reference: str = "proposed"
     name: str = ""
 
@@ -68,7 +68,7 @@ def read_spec(path: Path) -> TableSpec:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if unknown := set(content) - {field.name for field in fields(TableSpec)}:
+        if unknown := set(content) - {one.name for one in fields(TableSpec)}:
             raise OccfitError(f"The table's '{unknown.pop()}' is unknown", path)
         spec = TypeAdapter(TableSpec).validate_python({**content, "name": path.stem})
     except OSError as error:
@@ -98,11 +98,21 @@ class ScoredRun:
         folder: the run's folder.
         test_sets: test set -> metric -> mean and std, from `metrics.json`.
         row: what `scores.csv` calls the system.
+        sets: test set -> its title and, if it is a union, its parts.
     """
 
     folder: Path
     test_sets: Mapping[str, Any]
     row: str
+    sets: Mapping[str, Any] = field(default_factory=dict)
+
+    def title(self, test_set: str) -> str:
+        """A test set's name in words."""
+        return self.sets.get(test_set, {}).get("title", test_set.replace("_", " "))
+
+    def parts(self, test_set: str) -> tuple[str, ...]:
+        """The sets with pictures that a test set consists of: itself, or the parts of a union."""
+        return tuple(self.sets.get(test_set, {}).get("parts") or (test_set,))
 
     def mean(self, test_set: str, metric: str) -> float | None:
         return self._number(test_set, metric, "mean")
@@ -116,7 +126,7 @@ class ScoredRun:
 
     def images(self, test_set: str, metric: str) -> Float[np.ndarray, " n"] | None:
         """Every picture's score, in the store's order, NaN where it isn't defined; None if there are none."""
-        found = [self._columns.get((part, metric)) for part in UNIONS.get(test_set, (test_set,))]
+        found = [self._columns.get((part, metric)) for part in self.parts(test_set)]
         known = [values for values in found if values is not None]
         return np.concatenate(known) if known and len(known) == len(found) else None
 
@@ -161,6 +171,7 @@ class Runs:
             document = json.loads(path.read_text(encoding="utf-8"))
             seed, preset = document["seed"], document["preset"]
             rows = document.get("rows") or {document["system"]: {"test_sets": document["test_sets"]}}
+            sets = document.get("sets") or {}
         except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise OccfitError("The scores can't be read", path, "Score the run again") from error
         if preset != self.preset:
@@ -169,11 +180,11 @@ class Runs:
         for row, scores in rows.items():
             is_common = "rows" in document
             name = f"{COMMON} {row}" if is_common else row
-            run = ScoredRun(path.parent, scores["test_sets"], row if is_common else SYSTEM)
+            run = ScoredRun(path.parent, scores["test_sets"], row if is_common else SYSTEM, sets)
             self._keep(name, seed, run, standard)
         if ALL_VISIBLE in document:
             test_sets = document[ALL_VISIBLE]["test_sets"]
-            run = ScoredRun(path.parent, test_sets, ALL_VISIBLE)
+            run = ScoredRun(path.parent, test_sets, ALL_VISIBLE, sets)
             self._keep(f"{ALL_VISIBLE} {document['system']}", seed, run, standard)
 
     def _keep(self, row: str, seed: int, run: ScoredRun, standard: str) -> None:

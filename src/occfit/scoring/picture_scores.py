@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
+from occfit.data.data_source import SetDescription
 from occfit.fitting.face_system import Explain
 from occfit.metrics.collection import FaceScores
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
@@ -16,8 +17,6 @@ from occfit.rendering.renderer import FaceRenderer
 from occfit.runs.preparation import progress_bar
 from occfit.types import Explanation, FaceBatch, FaceParams, Mask, Rendering
 
-UNIONS = {"ar_overall": ("neutral", "glasses", "scarf")}
-ORDER = ("neutral", "glasses", "scarf", "ar_overall", "unoccluded", "occluded", "overall")
 ALL_VISIBLE = "all_visible"
 HISTOGRAM_BINS = 20
 
@@ -40,6 +39,10 @@ class SetScores:
     histogram: Integer[np.ndarray, " 20"]
     is_union: bool = False
 
+    def column(self, key: str) -> Float[np.ndarray, " n"]:
+        """Each picture's value of a score, NaN where the set hasn't it."""
+        return self.values[key] if key in self.values else np.full(len(self.index), np.nan)
+
 
 @runtime_checkable
 class Samples(Protocol):
@@ -58,6 +61,7 @@ def evaluate(
     systems: Mapping[str, Explain],
     test_sets: Mapping[str, Samples],
     renderer: FaceRenderer | None = None,
+    sets: Mapping[str, SetDescription] | None = None,
     batch_size: int = 32,
     device: str = "cpu",
     progress: bool = False,
@@ -65,12 +69,13 @@ def evaluate(
     """Scores systems on test sets, each picture once.
 
     The first system is scored a second time, as `all_visible`, with a mask that hides nothing: what the scores
-    are worth that a mask gets for free. A test set that is a union of others isn't scored again.
+    are worth that a mask gets for free.
 
     Args:
         systems: by name.
         test_sets: by name.
         renderer: draws the true parameters, where a test set has them, for the scores of the geometry.
+        sets: the order of the test sets, and the unions of them, which aren't scored again.
         batch_size: pictures that are explained at once; changes no score by more than rounding.
         device: where the systems and the renderer are.
         progress: show a live bar.
@@ -95,7 +100,7 @@ def evaluate(
                 bar.advance(task, len(batch))
             for name, meter in meters.items():
                 scores[name][test_set] = meter.compute()
-    return {name: in_order(with_unions(sets)) for name, sets in scores.items()}
+    return {name: complete(one, sets or {}) for name, one in scores.items()}
 
 
 class Meter:
@@ -115,7 +120,10 @@ class Meter:
             "visible_share": share(visibility > VISIBLE_THRESHOLD, region),
         }
         if batch.visibility is not None:
-            columns["true_visible_share"] = share(batch.visibility > VISIBLE_THRESHOLD, region)
+            known = batch.known_pixels()
+            columns["true_visible_share"] = share(batch.visibility > VISIBLE_THRESHOLD, region * known)
+            if batch.known is not None:
+                columns["known_share"] = share(known > 0, region)
         unknown = torch.full_like(batch.index, float("nan"), dtype=torch.float64)
         columns["held_out"] = (unknown if batch.held_out is None else batch.held_out.double()).numpy()
         self.columns.append(columns)
@@ -158,27 +166,29 @@ def batches(store: Samples, size: int) -> Iterator[FaceBatch]:
         yield store.batch(range(start, min(start + size, len(store))))
 
 
-def with_unions(sets: Scores) -> Scores:
-    """The test sets and those that are unions of them, as far as all their parts are there."""
-    found = {
-        name: concatenate([sets[part] for part in parts])
-        for name, parts in UNIONS.items()
-        if all(part in sets for part in parts)
-    }
-    return {**sets, **found}
+def complete(scores: Scores, sets: Mapping[str, SetDescription]) -> Scores:
+    """The scored test sets and the unions of them, as far as all their parts are there, in the order of `sets`.
+
+    Args:
+        scores: test set -> scores; sets that nobody has described come last.
+        sets: the data source's test sets and unions.
+    """
+    found = {}
+    for name, description in sets.items():
+        if description.parts and all(part in scores for part in description.parts):
+            found[name] = concatenate([scores[part] for part in description.parts])
+        elif name in scores:
+            found[name] = scores[name]
+    return found | {name: one for name, one in scores.items() if name not in found}
 
 
 def concatenate(parts: Sequence[SetScores]) -> SetScores:
+    """The pictures of several sets as one; a score that one of them hasn't is NaN there."""
+    keys = dict.fromkeys(key for part in parts for key in part.values)
     return SetScores(
         np.concatenate([part.index for part in parts]),
         np.concatenate([part.held_out for part in parts]),
-        {key: np.concatenate([part.values[key] for part in parts]) for key in parts[0].values},
+        {key: np.concatenate([part.column(key) for part in parts]) for key in keys},
         np.sum([part.histogram for part in parts], axis=0),
         is_union=True,
     )
-
-
-def in_order(sets: Scores) -> Scores:
-    """The known test sets in the order of the tables, then the others."""
-    names = [name for name in ORDER if name in sets] + [name for name in sets if name not in ORDER]
-    return {name: sets[name] for name in names}

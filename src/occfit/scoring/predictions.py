@@ -18,14 +18,15 @@ from jaxtyping import Bool
 from PIL import Image
 from rich.progress import track
 
+from occfit.data.data_source import Splits
 from occfit.data.images import read_image, read_landmarks
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
 from occfit.fitting.pictures import to_picture
 from occfit.runs.machine import describe_machine
 from occfit.scoring.canonical import canonical, write_json, write_text
-from occfit.scoring.picture_scores import ALL_VISIBLE, SetScores, evaluate, in_order, with_unions
-from occfit.scoring.results import SYSTEM, scores_table, summaries, with_histograms
+from occfit.scoring.picture_scores import ALL_VISIBLE, SetScores, complete, evaluate
+from occfit.scoring.results import SYSTEM, describe_sets, scores_table, summaries, with_histograms
 from occfit.types import Explanation, FaceBatch, FaceParams, Rendering
 
 NAMED = 10
@@ -93,14 +94,14 @@ class Chosen:
 
 
 def evaluate_predictions(
-    folder: Path, output: Path, stores: Mapping[str, PreparedStore], system: str, preset: str, seed: int
+    folder: Path, output: Path, splits: Splits, system: str, preset: str, seed: int
 ) -> dict[str, Any]:
     """Scores the predictions in a folder and writes `metrics.json` and `scores.csv`, as a run's folder has them.
 
     A picture without `visible.png` and `face_region.png` isn't scored; how many there are, and which, is in the notes.
 
     Args:
-        stores: the test sets; those without a folder are left out.
+        splits: the data with the test sets; those without a folder are left out.
         system, preset, seed: what the tables shall call it.
 
     Raises:
@@ -108,7 +109,7 @@ def evaluate_predictions(
     """
     scores: dict[str, dict[str, SetScores]] = {SYSTEM: {}, ALL_VISIBLE: {}}
     notes = []
-    for name, store in stores.items():
+    for name, store in splits.test.items():
         there = [has_prediction(folder / name, index) for index in range(len(store))]
         is_there = np.array(there)
         if not is_there.any():
@@ -121,7 +122,7 @@ def evaluate_predictions(
     if not scores[SYSTEM]:
         remedy = f"Lay them out as {folder}/glasses/000000/visible.png and face_region.png"
         raise OccfitError("There are no predictions", folder, remedy)
-    complete = {key: in_order(with_unions(sets)) for key, sets in scores.items()}
+    all_scores = {key: complete(sets, splits.sets) for key, sets in scores.items()}
     metrics = canonical(
         {
             "system": system,
@@ -129,11 +130,12 @@ def evaluate_predictions(
             "seed": seed,
             **describe_machine("cpu"),
             "notes": notes,
-            "test_sets": with_histograms(summaries(complete[SYSTEM]), complete[SYSTEM]),
-            ALL_VISIBLE: {"test_sets": summaries(complete[ALL_VISIBLE])},
+            **describe_sets(all_scores[SYSTEM], splits),
+            "test_sets": with_histograms(summaries(all_scores[SYSTEM]), all_scores[SYSTEM]),
+            ALL_VISIBLE: {"test_sets": summaries(all_scores[ALL_VISIBLE])},
         }
     )
-    write_text(output / "scores.csv", scores_table(complete))
+    write_text(output / "scores.csv", scores_table(all_scores))
     write_json(output / "metrics.json", metrics)
     return metrics
 

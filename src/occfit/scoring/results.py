@@ -3,27 +3,30 @@
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from occfit.data.data_source import Splits
 from occfit.runs.build import NOT_THE_PAPERS, has_papers_assets
 from occfit.runs.config import TrainConfig
 from occfit.scoring.canonical import canonical
 from occfit.scoring.picture_scores import ALL_VISIBLE, Scores, SetScores
 
 SYSTEM, INITIALISATION = "system", "initialisation"
-SHARES = ("visible_share", "true_visible_share")
+SHARES = ("visible_share", "true_visible_share", "known_share")
 
 
 def metrics_document(
-    scores: Mapping[str, Scores], config: TrainConfig, machine: Mapping[str, Any]
+    scores: Mapping[str, Scores], splits: Splits, config: TrainConfig, machine: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What `metrics.json` holds.
 
     Args:
         scores: those of `SYSTEM`, and of `INITIALISATION` and `ALL_VISIBLE` where there are any.
+        splits: the data whose test sets were scored.
         config: the run's configuration.
         machine: commit, versions, threads and device.
     """
@@ -40,10 +43,17 @@ def metrics_document(
             "seed": config.seed,
             **machine,
             "notes": notes,
+            **describe_sets(scores[SYSTEM], splits),
             "test_sets": with_histograms(summaries(scores[SYSTEM]), scores[SYSTEM]),
             **others,
         }
     )
+
+
+def describe_sets(scores: Scores, splits: Splits) -> dict[str, Any]:
+    """What tables and pages need to know of the scored sets: `sets`, each one's description, and `judged_on`."""
+    sets = {name: asdict(splits.sets[name]) for name in scores if name in splits.sets}
+    return {"sets": sets, "judged_on": splits.judged_on if splits.judged_on in scores else None}
 
 
 def summaries(scores: Scores) -> dict[str, dict[str, Any]]:
@@ -59,7 +69,8 @@ def summary(scores: SetScores, chosen: Bool[np.ndarray, " n"] | slice = slice(No
     """Each score's mean and standard deviation over the chosen pictures where it is defined.
 
     With them `n`, the number of pictures; `visible_share`, the mean part of the rendered region that the mask
-    shows; and `true_visible_share`, the part that it should show.
+    shows; `true_visible_share`, the part that it should show; and, where masks are known in part, `known_share`, the
+    part that somebody knows.
     """
     values = {key: value[chosen] for key, value in scores.values.items()}
     table = {key: spread(value) for key, value in values.items() if key not in SHARES}
@@ -76,11 +87,11 @@ def by_novelty(scores: SetScores) -> dict[str, Any]:
 
 
 def spread(values: Float[np.ndarray, " n"]) -> dict[str, float]:
-    """Mean and (population) standard deviation of what is finite; NaN if nothing is."""
+    """Mean and (population) standard deviation of what is finite, NaN if nothing is, and how many values are."""
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return {"mean": float("nan"), "std": float("nan")}
-    return {"mean": float(finite.mean()), "std": float(finite.std())}
+        return {"mean": float("nan"), "std": float("nan"), "n": 0}
+    return {"mean": float(finite.mean()), "std": float(finite.std()), "n": len(finite)}
 
 
 def scores_table(scores: Mapping[str, Scores]) -> str:
@@ -96,7 +107,7 @@ def scores_table(scores: Mapping[str, Scores]) -> str:
         for test_set, one in sets.items():
             if one.is_union:
                 continue
-            columns = [one.held_out, *(one.values.get(key, np.full(len(one.index), np.nan)) for key in keys)]
+            columns = [one.held_out, *(one.column(key) for key in keys)]
             for position, index in enumerate(one.index):
                 writer.writerow([system, test_set, index, *(_text(column[position]) for column in columns)])
     return text.getvalue()

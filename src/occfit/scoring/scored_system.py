@@ -6,19 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from occfit.data.store import PreparedStore
+from occfit.data.data_source import Splits
 from occfit.errors import OccfitError
 from occfit.fitting.face_system import Explain, FaceSystem, System, build_system
 from occfit.fitting.refine import RefinedSystem
 from occfit.runs.checkpoint import read_checkpoint
 from occfit.runs.config import TrainConfig, parse_training
 from occfit.runs.machine import describe_machine
-from occfit.runs.preparation import prepare_stores
+from occfit.runs.preparation import prepare_splits
 from occfit.scoring.canonical import write_json, write_text
 from occfit.scoring.picture_scores import evaluate
 from occfit.scoring.results import INITIALISATION, SYSTEM, metrics_document, scores_table
-
-TRAINING_SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def evaluate_run(
     checkpoint: Path,
     output: Path,
     device: str = "cpu",
-    test_sets: Mapping[str, PreparedStore] | None = None,
+    splits: Splits | None = None,
     refined: bool = False,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -50,8 +48,8 @@ def evaluate_run(
         checkpoint: a run's checkpoints/last.ckpt; its initialise.ckpt lies beside it.
         output: the folder to write to.
         device: to compute on.
-        test_sets: by name; by default those of the run's own data. True parameters in them are of the run's
-            face model.
+        splits: the data whose test sets are scored; by default the run's own. True parameters in them are of the
+            run's face model.
         refined: fit every picture from the system's estimate, as `occfit predict` does; the system is then called
             NAME_refined.
         progress: show a live bar.
@@ -64,13 +62,20 @@ def evaluate_run(
     """
     started = time.monotonic()
     trained = load_run(checkpoint, device)
-    stores = run_test_sets(trained) if test_sets is None else test_sets
+    splits = run_splits(trained) if splits is None else splits
     systems, config = dict[str, Explain](trained.systems), trained.config
     if refined:
         systems[SYSTEM] = RefinedSystem(require_encoder(trained.systems[SYSTEM], checkpoint))
         config = replace(config, system=f"{config.system}_refined")
-    scores = evaluate(systems, stores, trained.systems[SYSTEM].renderer, device=device, progress=progress)
-    metrics = metrics_document(scores, config, describe_machine(device))
+    scores = evaluate(
+        systems,
+        splits.test,
+        trained.systems[SYSTEM].renderer,
+        splits.sets,
+        device=device,
+        progress=progress,
+    )
+    metrics = metrics_document(scores, splits, config, describe_machine(device))
     write_text(output / "scores.csv", scores_table(scores))
     write_json(output / "timing.json", {"scoring": round(time.monotonic() - started, 1)})
     write_json(output / "metrics.json", metrics)
@@ -102,7 +107,7 @@ def load_run(checkpoint: Path, device: str = "cpu") -> Trained:
     return Trained(parse_training(content["occfit"]["config"]), systems)
 
 
-def run_test_sets(trained: Trained) -> dict[str, PreparedStore]:
-    """The test sets of a run's own data, from the cache or made now."""
-    stores = prepare_stores(trained.config.data, trained.systems[SYSTEM].renderer.face_model)
-    return {name: store for name, store in stores.items() if name not in TRAINING_SPLITS}
+def run_splits(trained: Trained) -> Splits:
+    """A run's own data, from the cache or made now."""
+    config = trained.config
+    return prepare_splits(config.data, trained.systems[SYSTEM].renderer.face_model, config.size)

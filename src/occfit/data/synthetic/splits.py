@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from occfit.data.data_source import SetDescription
 from occfit.data.synthetic.occluders import HELD_OUT_KINDS
 from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.streams import Purpose, stream
@@ -13,6 +14,18 @@ from occfit.data.synthetic.streams import Purpose, stream
 STUDIO_SETS = ("neutral", "glasses", "scarf")
 WILD_SETS = ("unoccluded", "occluded", "overall")
 TEST_SETS = STUDIO_SETS + WILD_SETS
+SETS: Mapping[str, SetDescription] = MappingProxyType(
+    {
+        "neutral": SetDescription("neutral", is_headline=True),
+        "glasses": SetDescription("glasses", is_headline=True),
+        "scarf": SetDescription("scarf", is_headline=True),
+        "ar_overall": SetDescription("AR overall", parts=STUDIO_SETS),
+        "unoccluded": SetDescription("unoccluded"),
+        "occluded": SetDescription("occluded"),
+        "overall": SetDescription("overall", is_headline=True),
+    }
+)
+JUDGED_ON = "overall"
 
 _EVERYDAY: Mapping[str, float] = MappingProxyType(
     {

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -15,10 +16,11 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from occfit.data.data_source import TRAIN, VALIDATION, Splits, TrainingPart
 from occfit.data.synthetic.faces import FaceStudio
 from occfit.data.synthetic.occluders import KINDS
 from occfit.data.synthetic.painting import paint
-from occfit.data.synthetic.splits import TEST_SETS, plan_sample, recipes
+from occfit.data.synthetic.splits import JUDGED_ON, SETS, TEST_SETS, plan_sample, recipes
 from occfit.face_model.morphable_model import MorphableModel
 from occfit.rendering.rasterize import make_rasterizer
 
@@ -58,6 +60,14 @@ class WorldConfig:
     def counts(self) -> dict[str, int]:
         """Samples of each split: training, validation and the test sets."""
         return {"train": self.train, "validation": self.validation, **dict.fromkeys(TEST_SETS, self.test)}
+
+    def splits(self, face_model: MorphableModel, cache: Path) -> Splits:
+        """Every split, from the cache or painted now; see `DataSource`."""
+        from occfit.data.synthetic.split_stores import prepare_synthetic  # which needs this module
+
+        stores = prepare_synthetic(self, face_model, cache)
+        train, validation = {TRAIN: TrainingPart(stores.pop(TRAIN))}, stores.pop(VALIDATION)
+        return Splits(train, validation, stores, SETS, JUDGED_ON)
 
 
 @dataclass(frozen=True)
