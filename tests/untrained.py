@@ -13,7 +13,7 @@ LOG = "step,train/segmentation/area,train/segmentation/total,val/f1\n1,0.5,2.0,\
 
 def write_run(folder: Path) -> Path:
     """Writes the checkpoints, the configuration and a log; returns the path of `last.ckpt`."""
-    config = compose(["preset=smoke", "data.test=12"])
+    config = compose(["preset=smoke", "data.test=6"])
     networks = build_networks(config)
     digest = networks.face_model.digest()
     for stage, name in [("initialise", "initialise"), ("alternate", "last")]:

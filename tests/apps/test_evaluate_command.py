@@ -20,12 +20,12 @@ SMALL = ["data.train=2", "data.validation=2", "data.test=4"]
 def test_a_checkpoint_alone_is_scored_on_its_run_s_own_test_sets(checkpoint, tmp_path, capsys):
     assert main(["evaluate", f"checkpoint={checkpoint}", f"output={tmp_path / 'scores'}"]) == 0
     metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
-    assert metrics["test_sets"]["neutral"]["n"] == 12
+    assert metrics["test_sets"]["neutral"]["n"] == 6
     assert "neutral" in capsys.readouterr().out
 
 
 def test_a_refined_system_is_a_row_of_its_own(checkpoint, tmp_path):
-    command = ["evaluate", f"checkpoint={checkpoint}", "data=synthetic", *SMALL, "data.test=2"]
+    command = ["evaluate", f"checkpoint={checkpoint}", "data=synthetic", *SMALL, "data.test=1"]
     assert main([*command, "refine=true", f"output={tmp_path / 'refined'}"]) == 0
     assert main([*command, f"output={tmp_path / 'plain'}"]) == 0
     refined, plain = (

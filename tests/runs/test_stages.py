@@ -281,9 +281,9 @@ def stop(monkeypatch, stage: str, step: int, number: signal.Signals) -> None:
     [
         ("initialise", 1, signal.SIGINT),
         ("warm_up", 0, signal.SIGTERM),
-        ("alternate", 1, signal.SIGINT),
+        pytest.param("alternate", 1, signal.SIGINT, marks=pytest.mark.nightly),
         ("alternate", 4, signal.SIGINT),
-        ("alternate", 5, signal.SIGTERM),
+        pytest.param("alternate", 5, signal.SIGTERM, marks=pytest.mark.nightly),
     ],
 )
 def test_a_stopped_run_goes_on_exactly(whole_run, empty_store, tmp_path, monkeypatch, stage, step, number):
