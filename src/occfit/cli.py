@@ -16,6 +16,8 @@ COMMANDS = {
         "train a system, score it and keep everything in a folder (KEY=VALUE ...)",
     ),
     "evaluate": ("occfit.apps.evaluate", "score a checkpoint on test sets (KEY=VALUE ...)"),
+    "prepare": ("occfit.apps.prepare", "turn photographs into prepared data (KEY=VALUE ...)"),
+    "data": ("occfit.apps.data", "check prepared data, or say what is in it"),
     "compare": ("occfit.apps.compare", "score several runs on the pixels that all of them explain"),
     "tables": ("occfit.apps.tables", "write the paper's tables from scored runs: Markdown, LaTeX, CSV, HTML"),
     "reproduce": ("occfit.apps.reproduce", "train what the tables miss, score it and write the tables"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from occfit.data.sources.photo_source import PhotoSource
 from occfit.errors import OccfitError, nearest
 from occfit.runs.build import has_papers_assets
 from occfit.runs.config import SCHEMAS, compose, compose_plain, conf_dir, instantiate
@@ -22,7 +23,10 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
+SOURCE = "source"
+"""The group of `occfit prepare`, which no training knows."""
+
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != SOURCE)
 PIPELINES, PRESETS = names("pipeline"), names("preset")
 
 
@@ -47,6 +51,18 @@ def test_every_application_composes():
     config = compose_plain("evaluate", ["checkpoint=/nowhere/last.ckpt", "data=synthetic", "size=64"])
     assert config["data"]["size"] == 64
     assert "data" not in compose_plain("evaluate", ["checkpoint=/nowhere/last.ckpt", "size=64"])
+
+
+@pytest.mark.parametrize("name", names(SOURCE))
+def test_every_source_composes_and_can_be_made(name):
+    """Without its data: a source looks at nothing before it lists what there is."""
+    given = "store=/nowhere" if name == "composite" else "root=/nowhere"
+    config = compose_plain("prepare", [f"source={name}", given, "output=/nowhere", "size=64"])
+    source = instantiate(config[SOURCE])
+    assert isinstance(source, PhotoSource)
+    assert source.name == name
+    with pytest.raises(OccfitError, match="/nowhere"):
+        source.items()
 
 
 def nodes(value) -> list[dict]:

@@ -92,7 +92,7 @@ def align_image(
     return picture, alignment.to_aligned(landmarks), alignment
 
 
-def shrink_warp(photo: UInt8[ndarray, "h w 3"], matrix: Matrix, size: int) -> UInt8[ndarray, "s s 3"]:
+def shrink_warp(photo: UInt8[ndarray, "h w c"], matrix: Matrix, size: int) -> UInt8[ndarray, "s s c"]:
     """The picture of `size` pixels that shows the photograph's point p at `matrix` p, averaged by area.
 
     It is drawn as many times larger as the photograph is shrunk, and each block of pixels is averaged.

@@ -149,7 +149,26 @@ class EvaluateConfig:
     data: Component | None = None
 
 
-SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig}
+@dataclass(frozen=True)
+class PrepareConfig:
+    """The top level of conf/prepare.yaml. What sources share stands here, and their own files refer to it."""
+
+    source: Component
+    output: FolderName
+    root: str | None
+    landmarks: str | None
+    masks: str | None
+    tags: str | None
+    splits: Mapping[str, str | None] | None
+    store: str | None
+    size: Side
+    seed: NonNegativeInt
+    workers: NonNegativeInt | None
+    detector: Literal["builtin", "dlib", "fan"]
+    limit: PositiveInt | None
+
+
+SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig, "prepare": PrepareConfig}
 
 
 def conf_dir() -> Path:
@@ -201,6 +220,12 @@ def parse_evaluation(plain: Mapping[str, Any]) -> EvaluateConfig:
     """Plain containers as the configuration of a scoring; raises as `parse_training` does."""
     check(plain, EvaluateConfig)
     return TypeAdapter(EvaluateConfig).validate_python(plain)
+
+
+def parse_preparation(plain: Mapping[str, Any]) -> PrepareConfig:
+    """Plain containers as the configuration of a preparation; raises as `parse_training` does."""
+    check(plain, PrepareConfig)
+    return TypeAdapter(PrepareConfig).validate_python(plain)
 
 
 def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -257,7 +282,8 @@ def explain(error: Exception, name: str) -> OccfitError:
     if found := re.search(r"full_key: (\S+)", message):
         reason = message.splitlines()[0].rstrip(".")
         if "Missing mandatory value" in message:
-            key = found.group(1)
+            inner = re.search(r"interpolation: Missing mandatory value: ([\w.]+)", message)
+            key = (inner or found).group(1)
             return OccfitError(f"'{key}' has no default", remedy=f"Say {key}=...")
         return OccfitError(reason, found.group(1))
     return OccfitError(" ".join(message.split()), remedy=f"`occfit {name} --help` shows what can be set")

@@ -31,6 +31,7 @@ ALLOWED_TARGETS = (
     "occfit.data.patches",
     "occfit.data.mixed",
     "occfit.data.prepared.PreparedSource",
+    "occfit.data.sources",
     "occfit.data.synthetic.world.WorldConfig",
     "occfit.fitting.em.em_fitting.EMFitting",
     "occfit.fitting.em.pixel_labels.LabelModel",

@@ -7,8 +7,9 @@ from numpy import ndarray
 from occfit.data.synthetic.painting import paint
 from occfit.data.synthetic.priors import Setting
 from occfit.data.synthetic.splits import Plan
-from occfit.data.synthetic.workshop import one_thread, render_samples
+from occfit.data.synthetic.workshop import render_samples
 from occfit.data.synthetic.world import BLOCK, Samples, WorldConfig, make_studio
+from occfit.data.threads import one_thread
 from occfit.face_model.morphable_model import MorphableModel
 
 Sheet = UInt8[ndarray, "rows columns 3"]

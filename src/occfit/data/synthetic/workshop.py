@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 
 from occfit.data.synthetic.faces import FaceStudio
 from occfit.data.synthetic.world import BLOCK, Samples, WorldConfig, make_studio, render_block
+from occfit.data.threads import one_blas_thread, one_thread
 from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel
 
@@ -35,7 +35,7 @@ class Workshop:
         if workers > 0:
             arguments = (config, face_model)
             self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, arguments)
-            with _one_blas_thread():
+            with one_blas_thread():
                 self._pool.submit(int)  # starts the processes, which read the environment
 
     def __enter__(self) -> "Workshop":
@@ -85,37 +85,6 @@ def suitable_workers(count: int) -> int:
     can_spawn = getattr(main, "__spec__", None) is not None or script is None or Path(script).exists()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores if count >= FEW_SAMPLES and can_spawn and cores > 1 else 0
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch and OpenCV, for as long as it lasts."""
-    threads, drawing_threads = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(drawing_threads)
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """For processes that are started meanwhile: NumPy's OpenBLAS asks only when it is loaded.
-
-    With a thread a core in each, two processes on two cores paint 112 px at less than half the speed.
-    """
-    name = "OPENBLAS_NUM_THREADS"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 _worker: list[tuple[WorldConfig, FaceStudio]] = []

@@ -1,0 +1,2 @@
+"""From raw photographs to prepared stores: aligned in chunks by several processes, resumable, nothing left out
+silently."""
