@@ -53,6 +53,7 @@ lint: setup  ## format, style, types and the order of imports
 bench: setup  ## how fast the renderer and the synthetic world are here
 	$(RUN) benchmarks.rendering
 	$(RUN) benchmarks.world
+	$(RUN) benchmarks.prepare
 
 wheel: setup  ## build dist/occfit-*.whl
 	$(RUN) build --wheel --no-isolation
