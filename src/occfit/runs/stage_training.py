@@ -76,7 +76,8 @@ def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
     with expected_warnings(), closing(trainer.loggers):
         trainer.fit(module, datamodule=loader, ckpt_path=resumed, weights_only=True)
     write_checkpoint(partial / CHECKPOINT, system_checkpoint(run, key))
-    shutil.copytree(logs, partial / LOGS)
+    if logs.is_dir():  # not after fewer steps than a line of the log needs
+        shutil.copytree(logs, partial / LOGS)
     record = {"steps": trainer.global_step, "seconds": round(time.monotonic() - started, 1)}
     (partial / RECORD).write_text(json.dumps(record))
 
