@@ -31,6 +31,13 @@ def test_folders_are_searched_and_names_are_paths(tree):
     assert source(tree).items()[0].landmarks == tree / "landmarks" / "more" / "p0.csv"
 
 
+def test_masks_inside_the_folder_are_no_photographs(tree):
+    (tree / "masks").rename(tree / "img" / "masks")
+    items = source(tree, masks=tree / "img" / "masks").items()
+    assert [item.name for item in items] == ["p0", "p1", "p2", "p3"]
+    assert items[0].mask == tree / "img" / "masks" / "p0.png"
+
+
 def test_a_mask_says_visible_hidden_and_unknown(tree):
     levels = visible_levels()
     levels[:40] = 128

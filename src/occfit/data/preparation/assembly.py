@@ -11,9 +11,12 @@ import numpy as np
 from numpy import ndarray
 
 from occfit.data.data_source import TRAIN, VALIDATION
-from occfit.data.preparation.chunks import Record, chunk_path, read_arrays
+from occfit.data.preparation.chunks import CHUNK, Record, chunk_path, read_arrays
 from occfit.data.sources.photo_source import Found, Item, PhotoSource
 from occfit.data.store_writer import StoreWriter
+
+SHARD_PIXELS = 2**23
+"""A shard's, so that the several that are open at a time fit into memory: 1,024 samples of 64 px, 167 of 224 px."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def assemble(
     Args:
         records: what is in each chunk, by number.
         work: the chunks' folder.
-        about: what the stores' metadata say of the preparation.
+        about: what the stores' metadata say of the preparation, such as the pictures' `size`.
     """
     chosen = chosen_positions(source, items, records)
     persons = {person: number for number, person in enumerate(sorted({item.person or "" for item in items}))}
@@ -74,10 +77,13 @@ def assemble(
     fields = {split: fields_of(source, items, records, some) for split, some in members.items()}
     for unfinished in output.glob(".*.partial"):
         shutil.rmtree(unfinished, ignore_errors=True)
+    shard_size = int(np.clip(SHARD_PIXELS // about["size"] ** 2, CHUNK, 1024))
     with ExitStack() as opened:
         writers = {
             split: opened.enter_context(
-                StoreWriter(output / split, metadata_of(source, items, positions, split, about, remarks))
+                StoreWriter(
+                    output / split, metadata_of(source, items, positions, split, about, remarks), shard_size
+                )
             )
             for split, positions in chosen.items()
         }

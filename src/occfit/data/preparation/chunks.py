@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from occfit.data.preparation.aligned_sample import Geometry, Sample, make_sample
 from occfit.data.sources.photo_source import Item, LandmarkFinder, PhotoSource
@@ -101,7 +101,7 @@ def write_chunk(path: Path, record: Record, samples: Sequence[Sample]) -> None:
         "rejected": [[one.position, one.reason] for one in record.rejected],
     }
     partial = path.with_suffix(".partial")
-    save_file(arrays, partial, metadata={RECORD: json.dumps(content)})
+    partial.write_bytes(save(arrays, metadata={RECORD: json.dumps(content)}))
     partial.replace(path)
 
 

@@ -8,7 +8,7 @@ from occfit.data.alignment import ALIGNED_POINTS
 from occfit.data.similarity import apply, fit_similarity
 from occfit.errors import OccfitError
 
-SMALLEST_EXTENT = 4.0
+SMALLEST_EXTENT = 3.0
 """Pixels, root mean square distance of the inner points from their mean; a smaller face shows nothing."""
 
 MIRRORED = 0.7

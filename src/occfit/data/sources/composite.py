@@ -4,7 +4,7 @@ A pixel is hidden where something is painted. Elsewhere it is what the source's 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -144,15 +144,18 @@ class CompositeSource(PhotoSource):
     def test_sets(self, filled: Sequence[str]) -> dict[str, SetDescription]:
         if not (self.store / SETS).exists():
             return super().test_sets(filled)
-        sets = read_collection(self.store).sets
-        return {name: one for name, one in sets.items() if name in filled or one.parts}
+        kept = {}
+        for name, one in read_collection(self.store).sets.items():
+            parts = tuple(part for part in one.parts if part in filled)
+            if name in filled or parts:
+                kept[name] = replace(one, parts=parts)
+        return kept
 
     def judged_on(self, filled: Sequence[str]) -> str | None:
-        return (
-            read_collection(self.store).judged_on
-            if (self.store / SETS).exists()
-            else super().judged_on(filled)
-        )
+        if not (self.store / SETS).exists():
+            return super().judged_on(filled)
+        judged = read_collection(self.store).judged_on
+        return judged if judged in self.test_sets(filled) else None
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,6 @@
 """A folder of the user's own photographs, with as much beside it as there is: landmarks, masks, a table of tags."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -11,7 +11,7 @@ from numpy import ndarray
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
 
-from occfit.data.data_source import TRAIN, VALIDATION
+from occfit.data.data_source import TRAIN, VALIDATION, SetDescription
 from occfit.data.images import read_image, read_landmarks
 from occfit.data.sources import listing
 from occfit.data.sources.mask_files import as_mask, read_mask
@@ -59,7 +59,8 @@ class ImagesSource(PhotoSource):
     visible_unless: tuple[str, ...] | None = None
 
     def items(self) -> list[Item]:
-        pictures = listing.find_pictures(self.root)
+        beside = [folder for folder in (self.landmarks, self.masks) if folder is not None]
+        pictures = listing.find_pictures(self.root, beside)
         table = None if self.tags is None else listing.read_table(self.tags)
         self._check(table)
         if self.landmarks is not None:
@@ -79,6 +80,12 @@ class ImagesSource(PhotoSource):
             return Photo(image=image, landmarks=points)
         inside = inner_face(points, image.shape[:2])
         return Photo(image=image, landmarks=points, visibility=inside, known=inside)
+
+    def test_sets(self, filled: Sequence[str]) -> dict[str, SetDescription]:
+        """In the order of `splits`, or of the first photograph of each."""
+        named = [name for name in (self.splits or {}).values() if name is not None]
+        order = [name for name in dict.fromkeys(named) if name in filled]
+        return super().test_sets(order or filled)
 
     def remarks(self, items, chosen) -> list[str]:
         bare = sum(item.mask is None for item in items)
@@ -128,7 +135,7 @@ class ImagesSource(PhotoSource):
             picture=picture or self.root / name,
             landmarks=None if self.landmarks is None else self.landmarks / f"{name}.csv",
             mask=mask,
-            person=(row or {}).get(PERSON),
+            person=None if row is None or PERSON not in row else row[PERSON] or name,
             tags=row or {},
             problem=problem,
         )

@@ -41,14 +41,19 @@ def require_folder(folder: Path, what: str, remedy: str) -> Path:
     return folder
 
 
-def find_pictures(root: Path) -> dict[str, Path]:
+def find_pictures(root: Path, without: Sequence[Path] = ()) -> dict[str, Path]:
     """The pictures in a folder and all below it, sorted, by their path from there without the suffix.
+
+    Args:
+        without: folders that hold no photographs, should they lie in it.
 
     Raises:
         OccfitError: There is no folder or no picture, or two have the same name.
     """
     require_folder(root, "photographs", "Say root=FOLDER")
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    inside = [folder.resolve() for folder in without if root.resolve() in folder.resolve().parents]
+    paths = [path for path in paths if not any(path.resolve().is_relative_to(folder) for folder in inside)]
     paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
     if not paths:
         remedy = f"It is searched, with all folders in it, for {', '.join(PICTURE_SUFFIXES)}"
