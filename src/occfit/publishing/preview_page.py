@@ -43,6 +43,7 @@ class Histogram:
         low: the left end's label.
         high: the right end's label.
         median: the middle value.
+        count: the number of values.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Histogram:
     low: str
     high: str
     median: str
+    count: int
 
 
 def write_preview(
@@ -126,10 +128,8 @@ def histogram(title: str, values: Float[ndarray, " n"], ends: tuple[float, float
         (number * step + 0.5, HEIGHT - HEIGHT * count / tall, step - 1, HEIGHT * count / tall)
         for number, count in enumerate(counts.tolist())
     ]
-    median = float(np.median(values))
-    return Histogram(
-        title, bars, f"{low:.3g}", f"{high:.3g}", f"{median:.2f}" if high <= 1 else f"{median:.0f}"
-    )
+    median = round(float(np.median(values)), 2 if high <= 1 else 0) + 0.0
+    return Histogram(title, bars, f"{low:.3g}", f"{high:.3g}", f"{median:g}", len(values))
 
 
 def jpeg_uri(picture: Sheet) -> str:
