@@ -122,6 +122,13 @@ def test_an_unfinished_folder_belongs_to_its_plan(tree, tmp_path):
         prepare(plan_of(source(tree, seed=1)), tmp_path / "out", 0)
 
 
+def test_two_do_not_prepare_the_same_folder_at_a_time(tree, tmp_path):
+    plan = plan_of(source(tree))
+    with pipeline.alone(tmp_path / "out" / WORK), pytest.raises(OccfitError, match="Another process"):
+        prepare(plan, tmp_path / "out", 0)
+    complete(plan, tmp_path / "out")
+
+
 def test_a_plans_digest_depends_on_what_matters(tree):
     plan = plan_of(source(tree))
     assert plan.digest == plan_of(source(tree)).digest
@@ -159,15 +166,19 @@ def test_bad_samples_are_listed_and_the_others_done(tmp_path):
     assert all(text in reasons[name] and "\n" not in reasons[name] for name, text in expected.items())
 
 
-def test_nothing_left_is_one_error_with_the_first_reason(tmp_path):
+def test_nothing_left_is_one_error_and_can_be_mended(tmp_path):
     tree = images_tree(tmp_path, count=2)
+    good = (tree / "landmarks" / "p0.csv").read_text()
     for path in (tree / "landmarks").iterdir():
         path.write_text("1,1\n")
-    with pytest.raises(
-        OccfitError, match=r"Not one of 2 photographs can be used.*'p0': The landmarks have 1 rows"
-    ):
-        prepare(plan_of(source(tree)), tmp_path / "out", 0)
+    reason = r"Not one of 2 photographs can be used.*'p0': The landmarks have 1 rows"
+    with pytest.raises(OccfitError, match=reason):
+        prepare(plan_of(source(tree, validation=0.0)), tmp_path / "out", 0)
     assert len(read_rejected(tmp_path / "out" / "rejected.csv")) == 2
+    (tree / "landmarks" / "p0.csv").write_text(good)
+    mended = plan_of(source(tree, validation=0.0))
+    assert not is_finished(mended, tmp_path / "out")
+    assert complete(mended, tmp_path / "out").counts == {"train": 1}
 
 
 @pytest.fixture(scope="module")

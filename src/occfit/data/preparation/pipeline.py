@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ def is_finished(plan: Plan, output: Path) -> bool:
             return True
         remedy = "Choose another output=, or delete the folder"
         raise OccfitError("The folder holds data that was prepared in another way", output, remedy)
-    if output.is_dir() and any(output.iterdir()) and not (output / WORK).is_dir():
+    foreign = [path for path in output.iterdir() if path.name not in OWN_FILES] if output.is_dir() else []
+    if foreign and not (output / WORK).is_dir():
         raise OccfitError(
             "The folder holds something else", output, "Name an empty or new folder with output="
         )
@@ -157,18 +159,7 @@ def prepare(plan: Plan, output: Path, workers: int, advance: Advance | None = No
             sample can be used.
     """
     work = output / WORK
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work / LOCK, timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise OccfitError(
-            "Another process prepares data there", output, "Wait for it, or choose output="
-        ) from error
-    except OSError as error:
-        reason = f"The output folder can't be written: {error.strerror}"
-        raise OccfitError(reason, output, "Choose another output=") from error
-    with lock:
+    with alone(work):
         claim(plan, work)
         records = [read_record(chunk_path(work, task.number)) for task in plan.tasks]
         tell = advance or (lambda record, is_new: None)
@@ -185,6 +176,29 @@ def prepare(plan: Plan, output: Path, workers: int, advance: Advance | None = No
         require_some(plan, finished, output)
         about = {"digest": plan.digest, "size": plan.geometry.size, "settings": settings_of(plan.source)}
         return assemble(plan.source, plan.items, finished, work, output, about | {"detector": plan.detector})
+
+
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Keeps other processes out of a work folder, which it makes if there is none.
+
+    Raises:
+        OccfitError: Another one is there, or the folder can't be written.
+    """
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        remedy = "Wait for it, or choose another output="
+        raise OccfitError("Another process prepares data there", work.parent, remedy) from error
+    except OSError as error:
+        reason = f"The output folder can't be written: {error.strerror}"
+        raise OccfitError(reason, work.parent, "Choose another output=") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim(plan: Plan, work: Path) -> None:
@@ -211,13 +225,14 @@ def claim(plan: Plan, work: Path) -> None:
 
 
 def require_some(plan: Plan, records: Sequence[Record], output: Path) -> None:
-    """Checks that a sample is left.
+    """Checks that a sample is left; without one the work is forgotten, so that it can be done again.
 
     Raises:
         OccfitError: None is; it says why most aren't.
     """
     if any(record.positions for record in records):
         return
+    shutil.rmtree(output / WORK, ignore_errors=True)
     first = next(one for record in records for one in record.rejected)
     reason = f"Not one of {len(plan.items)} photographs can be used"
     remedy = f"The first is '{plan.items[first.position].name}': {first.reason}"
