@@ -14,8 +14,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from occfit.errors import OccfitError
@@ -149,7 +150,7 @@ class ScoringBatches(Sampler[list[int]]):
     """A process's part of every sample once, in the store's order.
 
     All processes get batches of the same number. Where the samples don't come out even, the last one is given again;
-    scores drop duplicates by their index.
+    scores drop duplicates by their index, and `is_given_again` tells which they are.
 
     Args:
         count: the number of samples there are.
@@ -169,3 +170,13 @@ class ScoringBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         return math.ceil(self.each / self.batch_size)
+
+
+def is_given_again(index: Int[Tensor, " b"], rank: int, world: int) -> Bool[Tensor, " b"]:
+    """Which samples of a process's scoring batch belong to another process, and only make the batches come out even.
+
+    Args:
+        index: the samples' positions in their store.
+        rank, world: which process this is, of how many.
+    """
+    return index % world != rank

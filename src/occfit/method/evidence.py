@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel
@@ -41,6 +42,12 @@ class Evidence:
     recognition: RecognitionNetwork | None = None
     face_model: MorphableModel | None = None
     teaching: Mask | None = None
+
+    def __getitem__(self, index: slice | Tensor) -> "Evidence":
+        """The samples at `index`."""
+        own = ("batch", "params", "rendering", "visibility", "logits", "teaching")
+        parts = {name: getattr(self, name) for name in own}
+        return replace(self, **{name: part if part is None else part[index] for name, part in parts.items()})
 
     @property
     def image(self) -> Image:

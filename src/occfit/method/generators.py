@@ -1,6 +1,7 @@
 """The state of torch's global generators, as tensors."""
 
 import torch
+import torch.distributed
 from torch import Tensor
 
 
@@ -17,3 +18,12 @@ def restore_generators(states: dict[str, Tensor]) -> None:
     torch.set_rng_state(states["cpu"].cpu())
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"].cpu())
+
+
+def states_of_all(own: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The states that each process has, by its rank; a collective."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [own]
+    states = [own] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(states, own)
+    return states

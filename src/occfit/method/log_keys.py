@@ -1,6 +1,7 @@
 """The names and numbers of the log: `train/segmentation/neighbour`, `val/occlusion/f1`."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from occfit.networks.segmenter import VISIBLE_THRESHOLD
@@ -28,14 +29,19 @@ def score_key(score: str) -> str:
     return SCORE_KEYS.get(score, f"val/other/{score}")
 
 
-def describe_mask(visibility: Mask, face_region: Mask) -> dict[str, Tensor]:
-    """The mask inside the rendered regions of a batch: its mean, and the share of pixels in each tenth of
-    [0, 1]."""
+def mask_sums(visibility: Mask, face_region: Mask) -> Float[Tensor, " n"]:
+    """The mask inside the rendered regions of a batch: its sum, then how many pixels are in each tenth of [0, 1]."""
     values = visibility.detach()[face_region > 0].float()
-    count = max(1, len(values))
-    histogram = torch.bincount((values * BINS).long().clamp(0, BINS - 1), minlength=BINS) / count
-    mean = {"visibility/mean": values.sum() / count}
-    return mean | {f"visibility/bin_{index}": share for index, share in enumerate(histogram)}
+    histogram = torch.bincount((values * BINS).long().clamp(0, BINS - 1), minlength=BINS)
+    return torch.cat([values.sum().view(1), histogram.to(values)])
+
+
+def describe_mask(sums: Float[Tensor, " n"]) -> dict[str, Tensor]:
+    """The mean of the mask and the share of pixels in each tenth of [0, 1], from `mask_sums` of a whole batch."""
+    total, *histogram = sums / sums[1:].sum().clamp(min=1)
+    return {"visibility/mean": total} | {
+        f"visibility/bin_{index}": share for index, share in enumerate(histogram)
+    }
 
 
 def count_pixels(visibility: Mask, face_region: Mask) -> dict[str, Tensor]:

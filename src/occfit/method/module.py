@@ -2,19 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from occfit.data.order import is_given_again
 from occfit.errors import OccfitError
 from occfit.method.evidence import Evidence
-from occfit.method.generators import generator_states, restore_generators
-from occfit.method.log_keys import count_pixels, describe_mask, score_key
+from occfit.method.generators import generator_states, restore_generators, states_of_all
+from occfit.method.log_keys import count_pixels, describe_mask, mask_sums, score_key
 from occfit.method.objectives import Objective, Terms
 from occfit.method.schedule import Learning, Phase, Schedule
 from occfit.method.visibility import PredictedVisibility, VisibilitySource
@@ -61,8 +62,8 @@ class OccFit(LightningModule):
     `data_position` moves on.
 
     The Trainer needs an endless loader that starts at batch `data_position` (which a checkpoint sets before
-    loaders are made) and `max_steps`. Several processes need `strategy=ddp_find_unused_parameters_true`,
-    since one network idles.
+    loaders are made) and `max_steps`. Several processes need a `DDPStrategy` that finds unused parameters, since one
+    network idles. They log what one process with the whole batch would, which only the first one has loggers for.
 
     Args:
         face_renderer: draws what the encoder says.
@@ -143,6 +144,11 @@ class OccFit(LightningModule):
         network = self.encoder if phase is Phase.RECONSTRUCTION else self.segmenter
         assert network is not None, f"no network learns in {phase}"
         return network
+
+    @property
+    def has_idle_network(self) -> bool:
+        """Whether there are steps in which a network has no gradient."""
+        return self.segmenter is not None
 
     def objective(self, phase: Phase) -> Objective:
         return self.objectives[phase]  # type: ignore[return-value]
@@ -227,17 +233,19 @@ class OccFit(LightningModule):
         """Every `log_every_n_steps` of the clock: each term's batch mean before its weight, mask and rate."""
         if self.global_step % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
-        values = {
-            **terms.named,
-            "total": terms.total.detach(),
-            **self.objective(phase).quantities(),
-            **describe_mask(evidence.visibility, evidence.face_region),
-        }
+        values = {**terms.named, "total": terms.total.detach(), **self.objective(phase).quantities()}
+        means = self._reduce(torch.stack([value.float() for value in values.values()]), "mean")
+        sums = self._reduce(mask_sums(evidence.visibility, evidence.face_region), "sum")
+        values = dict(zip(values, means, strict=True)) | describe_mask(sums)
         metrics = {f"train/{phase}/{name}": float(value) for name, value in values.items()}
         metrics[f"optimizer/{phase}/rate"] = self.optimizer(phase).optimizer.param_groups[0]["lr"]
         metrics[f"optimizer/{phase}/gradient"] = norm
         metrics["optimizer/bad_batches"] = self.bad_batches
         self._log(metrics)
+
+    def _reduce(self, values: Float[Tensor, " n"], how: Literal["mean", "sum"]) -> Float[Tensor, " n"]:
+        """Over the processes, which all have to ask."""
+        return self.trainer.strategy.reduce(values, reduce_op=how)  # type: ignore[return-value]
 
     def _log(self, metrics: Mapping[str, float]) -> None:
         for logger in self.loggers:
@@ -253,10 +261,13 @@ class OccFit(LightningModule):
         evidence = self.explain(batch)
         if self.scores is not None:
             self.scores.update(batch, evidence.rendering, evidence.visibility)
+        own = ~is_given_again(batch.index, self.trainer.global_rank, self.trainer.world_size)
+        count = int(own.sum())
+        judged = evidence if count in (0, len(batch)) else evidence[own]
         for phase, objective in self.objectives.items():
-            terms = objective(evidence)
+            terms = objective(judged)
             for name, value in {**terms.named, "total": terms.total}.items():
-                self._validation[f"val/{phase}/{name}"].append((value, len(batch)))
+                self._validation[f"val/{phase}/{name}"].append((value, count))
         return evidence
 
     def on_validation_epoch_end(self) -> None:
@@ -266,8 +277,10 @@ class OccFit(LightningModule):
         scores = {} if self.scores is None else self.scores.compute()
         metrics = {score_key(name): float(score.mean) for name, score in scores.items()}
         for name, parts in self._validation.items():
-            sums = torch.stack([value * count for value, count in parts]).sum(), sum(n for _, n in parts)
-            total, count = (self.trainer.strategy.reduce(part, reduce_op="sum") for part in sums)
+            total = torch.stack([value * count for value, count in parts]).sum().float()
+            total, count = self._reduce(
+                torch.stack([total, total.new_tensor(sum(n for _, n in parts))]), "sum"
+            )
             metrics[name] = float(total / count)
         self._log(metrics)
 
@@ -275,10 +288,12 @@ class OccFit(LightningModule):
         """Adds the description and what an exact resume needs; leaves out the frozen recognition network."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {k: v for k, v in state.items() if not k.startswith(FROZEN)}
+        generators, *others = states_of_all(self._generators or generator_states())
         checkpoint["occfit"] = self.description | {
             "data_position": self.data_position,
             "bad_batches": self.bad_batches,
-            "generators": self._generators or generator_states(),
+            "generators": generators,
+            "generators_of_others": others,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -287,7 +302,8 @@ class OccFit(LightningModule):
         saved = checkpoint["occfit"]
         self.data_position = saved["data_position"]
         self.bad_batches = saved["bad_batches"]
-        self._generators = saved["generators"]
+        states = [saved["generators"], *saved.get("generators_of_others", [])]
+        self._generators = states[self.trainer.global_rank]
 
 
 def _is_drawable(params: FaceParams) -> Bool[Tensor, " b"]:

@@ -26,8 +26,8 @@ class ResidualPrice(nn.Module):
     price.
 
     A batch's estimate is the median over its images, so one odd image has no vote; over batches it is an
-    exponential average. The state is two buffers, so it lies in the checkpoint. Under DDP all processes have
-    the same. An estimate that isn't finite is ignored.
+    exponential average. The state is two buffers, so it lies in the checkpoint. Where several processes share a batch,
+    the images of all of them count, so each has the same price. An estimate that isn't finite is ignored.
 
     Args:
         factor: the price in medians. Residuals have long tails (eyes, brows, wrinkles that the model doesn't
@@ -54,10 +54,9 @@ class ResidualPrice(nn.Module):
         """Takes a batch's residuals into the running median, in training mode only."""
         if not self.training:
             return
-        estimate = typical_residual(residual, face_region, visibility, self.floor)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(estimate)
-            estimate /= torch.distributed.get_world_size()
+        estimate = median_of_drawn(
+            of_all_processes(image_residuals(residual, face_region, visibility, self.floor))
+        )
         is_usable = estimate.isfinite()
         decay = torch.where(self.count > 0, self.decay, 0.0)
         average = decay * self.median + (1 - decay) * estimate.clamp(min=self.smallest)
@@ -75,6 +74,13 @@ def typical_residual(residual: Mask, face_region: Mask, visibility: Mask, floor:
     NaN where no image has a rendered pixel, or where a rendered pixel's residual is NaN. All images are looked at in
     one go, and no value is read on the way, so a GPU isn't waited for.
     """
+    return median_of_drawn(image_residuals(residual, face_region, visibility, floor))
+
+
+def image_residuals(
+    residual: Mask, face_region: Mask, visibility: Mask, floor: float
+) -> Float[Tensor, "b 2"]:
+    """Each image's part in `typical_residual`, and whether it has one: 0 where it has no rendered pixel, else 1."""
     region = (face_region > 0).flatten(1)
     values, places = residual.float().flatten(1).masked_fill(~region, torch.inf).sort(dim=1)
     seen = (region & (visibility.flatten(1) > 0.5)).gather(1, places)
@@ -83,8 +89,23 @@ def typical_residual(residual: Mask, face_region: Mask, visibility: Mask, floor:
         seen.any(1, keepdim=True), torch.maximum(estimate, _lower_median(values, seen)), estimate
     )
     is_drawn = region.any(1, keepdim=True)
-    estimates, images = estimate.masked_fill(~is_drawn, torch.inf).sort(dim=0)
-    return _lower_median(estimates.mT, is_drawn.gather(0, images).mT).squeeze()
+    return torch.cat([estimate.masked_fill(~is_drawn, torch.inf), is_drawn.to(estimate)], dim=1)
+
+
+def median_of_drawn(images: Float[Tensor, "b 2"]) -> Float[Tensor, ""]:
+    """The median of what `image_residuals` found, over the images that have a rendered pixel."""
+    estimates, order = images[:, :1].sort(dim=0)
+    is_drawn = images[:, 1:].gather(0, order) > 0
+    return _lower_median(estimates.mT, is_drawn.mT).squeeze()
+
+
+def of_all_processes(rows: Float[Tensor, "b n"]) -> Float[Tensor, "c n"]:
+    """The rows of all processes, which have as many each."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 def _quantile(values: Float[Tensor, "b n"], count: Int[Tensor, "b 1"], q: float) -> Float[Tensor, "b 1"]:
