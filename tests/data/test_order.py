@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
 from occfit.data.order import (
     Draw,
@@ -12,6 +13,7 @@ from occfit.data.order import (
     augmentation_rng,
     batch_draws,
     epoch_order,
+    is_given_again,
     share,
 )
 from occfit.errors import OccfitError
@@ -91,6 +93,13 @@ def test_scoring_visits_everything_with_as_many_batches_in_every_process(count, 
     visited = [index for own in batches for batch in own for index in batch]
     assert sorted(set(visited)) == list(range(count))
     assert len(visited) - count < world
+    own = [index for rank in range(world) for batch in batches[rank] for index in kept(batch, rank, world)]
+    assert sorted(own) == list(range(count))
+
+
+def kept(batch: list[int], rank: int, world: int) -> list[int]:
+    index = torch.tensor(batch)
+    return index[~is_given_again(index, rank, world)].tolist()
 
 
 def test_one_process_scores_in_the_stores_order():

@@ -39,6 +39,7 @@ OTHER = {
     "packages": {"numpy": "2.4.7"},
     "parent": None,
     "files": {"face_model": "ef" * 32},
+    "processes": 2,
 }
 
 

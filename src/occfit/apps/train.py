@@ -1,11 +1,13 @@
 """`occfit train`: a Hydra application that trains a system and scores it."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from occfit.runs.config import TrainConfig
+    from occfit.runs.processes import Group
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,7 +27,26 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def train_and_evaluate(config: "TrainConfig") -> None:
-    """Trains what isn't trained yet, then scores it. `metrics.json` is written last: with it the run is finished."""
+    """Trains what isn't trained yet, then scores it. `metrics.json` is written last: with it the run is finished.
+
+    Where the configuration asks for several processes, they are started first, and each comes here again.
+    """
+    from occfit.runs.launch import must_start, run_together
+
+    if must_start(config):
+        run_together("occfit.apps.train", config.plain(), config.trainer.devices)
+        return
+    from occfit.runs.processes import joined
+
+    with joined(config.trainer) as group:
+        if group.is_first:
+            lead(config, group)
+        else:
+            follow(group)
+
+
+def lead(config: "TrainConfig", group: "Group") -> None:
+    """The run in its first process, or its only one: trains together with the others, and scores alone."""
     from rich.console import Console
 
     from occfit.publishing.score_tables import print_scores
@@ -38,10 +59,38 @@ def train_and_evaluate(config: "TrainConfig") -> None:
     with folder.claimed(config):
         if folder.is_finished():
             console.print(f"The run is finished already: {folder.metrics}", highlight=False, soft_wrap=True)
+            group.tell(None)
             return
-        run = train(config, folder)
+        group.tell(config.plain())
+        run = train(config, folder, group)
+        group.end_collectives()
         metrics = evaluate_run(
             folder.checkpoint, folder.path, run.machine.device, progress=config.trainer.progress
         )
         log_scores(config, metrics, folder.logs)
     print_scores(metrics, console)
+
+
+def follow(group: "Group") -> None:
+    """The run in its other processes: trains as the first one says."""
+    from occfit.runs.config import parse_training
+    from occfit.runs.run_folder import RunFolder
+    from occfit.runs.stages import train
+
+    plain = group.hear()
+    if plain is not None:
+        config = parse_training(plain)
+        train(config, RunFolder(Path(config.output)), group)
+        group.end_collectives()
+
+
+def take_part() -> int:
+    """One of a run's processes, which `run_together` has started."""
+    from occfit.runs import launch
+    from occfit.runs.config import parse_training
+
+    return launch.take_part(lambda plain: train_and_evaluate(parse_training(plain)))
+
+
+if __name__ == "__main__":
+    sys.exit(take_part())

@@ -83,6 +83,9 @@ class TrainerConfig:
         log_every: steps between two lines of the log.
         validate_every: steps between two looks at the validation images.
         progress: show a live bar.
+        devices: processes on each node that train together, one a GPU, or any number on the CPU.
+        num_nodes: machines that train together.
+        strategy: auto is ddp where there are several processes.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"]
@@ -93,6 +96,9 @@ class TrainerConfig:
     log_every: PositiveInt
     validate_every: PositiveInt
     progress: bool
+    devices: PositiveInt = 1
+    num_nodes: PositiveInt = 1
+    strategy: Literal["auto", "ddp"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,33 @@ RECORDED_PACKAGES = ("torch", "lightning", "numpy", "numba", "opencv-python-head
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run computes with, everything `auto` resolved: device type, Lightning's precision, CPU threads."""
+    """What a run computes with, everything `auto` resolved.
+
+    Attributes:
+        device: its type, `cpu` or `cuda`.
+        precision: as Lightning names it.
+        threads: CPU threads of each process.
+        processes: those that train together.
+    """
 
     device: str
     precision: str
     threads: int
+    processes: int = 1
 
 
-def prepare_machine(accelerator: str, precision: str, threads: int | None) -> Machine:
-    """Resolves what is `auto` and sets the threads of this process."""
+def prepare_machine(
+    accelerator: str, precision: str, threads: int | None, processes: int = 1, here: int = 1
+) -> Machine:
+    """Resolves what is `auto` and sets the threads of this process.
+
+    Args:
+        processes: the number of those that train together.
+        here: how many of them share this machine's cores.
+    """
     device = resolve_accelerator(accelerator)
-    return Machine(device, resolve_precision(precision, device), set_threads(threads))
+    share = max(1, available_cores() // here)
+    return Machine(device, resolve_precision(precision, device), set_threads(threads or share), processes)
 
 
 def available_cores() -> int:

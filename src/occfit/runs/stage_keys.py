@@ -67,6 +67,7 @@ def stage_key(
         packages=package_versions(),
         parent=parent,
         files={**files, **weights},
+        processes=machine.processes,
     )
 
 

@@ -40,6 +40,7 @@ class StageKey:
         packages: the versions of the other packages that make pixels.
         parent: the digest of the stage before it.
         files: the digests of external files: face model, recognition weights, data.
+        processes: the number of those that share a batch, since their sums are added in another order.
     """
 
     stage: str
@@ -54,10 +55,14 @@ class StageKey:
     packages: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 1
 
     def digest(self) -> str:
-        """SHA-256 of the key's canonical JSON."""
-        return hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()
+        """SHA-256 of the key's canonical JSON, in which one process isn't mentioned."""
+        entries = asdict(self)
+        if self.processes == 1:
+            del entries["processes"]
+        return hashlib.sha256(canonical_json(entries).encode()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from occfit.data.datamodule import FaceDataModule
 from occfit.errors import OccfitError
@@ -22,7 +24,7 @@ from occfit.networks.recognition import RecognitionNetwork
 from occfit.runs.build import Networks, derive_seed
 from occfit.runs.callbacks.collapse import CollapseGuard
 from occfit.runs.callbacks.progress import StageProgress
-from occfit.runs.callbacks.stage_checkpoint import StageCheckpoint
+from occfit.runs.callbacks.stage_checkpoint import StageCheckpoint, signals_held
 from occfit.runs.callbacks.validation_pictures import ValidationPictures
 from occfit.runs.checkpoint import describe_system, network_state, read_checkpoint, write_checkpoint
 from occfit.runs.config import TrainConfig, instantiate
@@ -30,6 +32,7 @@ from occfit.runs.logs.csv_log import CSVLog
 from occfit.runs.logs.wandb_log import begin_wandb
 from occfit.runs.machine import Machine
 from occfit.runs.preparation import Data
+from occfit.runs.processes import ALONE, Group
 from occfit.runs.run_folder import RunFolder
 from occfit.runs.stage import STAGES
 from occfit.runs.stage_store import RECORD, StageKey
@@ -46,6 +49,7 @@ class Run:
     Attributes:
         recognition: None where no stage needs one.
         files: digests of what came from outside the run's configuration, by what it is.
+        group: the processes that train together.
     """
 
     config: TrainConfig
@@ -55,6 +59,7 @@ class Run:
     data: Data
     recognition: RecognitionNetwork | None
     files: Mapping[str, str]
+    group: Group = ALONE
 
 
 def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
@@ -64,22 +69,34 @@ def fit_stage(run: Run, key: StageKey, partial: Path) -> None:
         OccfitError: the run was stopped; its checkpoint says how far it came.
     """
     started = time.monotonic()
-    torch.manual_seed(derive_seed(key.seed, key.stage, "networks"))
-    module = make_module(run, key)
-    logs = run.folder.logs / key.stage
-    trainer, loader = make_trainer(run, key, logs), make_data(run, key, module)
-    resumed = checkpoint_within(run, key)
-    begun = read_checkpoint(resumed)["global_step"] if resumed else 0
-    for logger in trainer.loggers:
-        if isinstance(logger, CSVLog):
-            logger.begin(begun)
-    with expected_warnings(), closing(trainer.loggers):
-        trainer.fit(module, datamodule=loader, ckpt_path=resumed, weights_only=True)
+    trainer = train_stage(run, key)
     write_checkpoint(partial / CHECKPOINT, system_checkpoint(run, key))
+    logs = run.folder.logs / key.stage
     if logs.is_dir():  # not after fewer steps than a line of the log needs
         shutil.copytree(logs, partial / LOGS)
     record = {"steps": trainer.global_step, "seconds": round(time.monotonic() - started, 1)}
     (partial / RECORD).write_text(json.dumps(record))
+
+
+def train_stage(run: Run, key: StageKey) -> Trainer:
+    """Trains a stage's networks, together with the run's other processes; raises as `fit_stage` does."""
+    torch.manual_seed(derive_seed(key.seed, key.stage, "networks", *rank_names(run.group)))
+    module = make_module(run, key)
+    trainer, loader = make_trainer(run, key, module), make_data(run, key, module)
+    is_resumed = run.group.decide(lambda: checkpoint_within(run, key) is not None)
+    resumed = run.folder.checkpoint if is_resumed else None
+    begun = read_checkpoint(resumed)["global_step"] if resumed else 0
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLog):
+            logger.begin(begun)
+    with expected_warnings(), closing(trainer.loggers), signals_held():
+        trainer.fit(module, datamodule=loader, ckpt_path=resumed, weights_only=True)
+    return trainer
+
+
+def rank_names(group: Group) -> list[str]:
+    """What tells the random numbers that a process's networks draw from those of the first."""
+    return [] if group.is_first else [f"process {group.rank}"]
 
 
 @contextmanager
@@ -90,6 +107,7 @@ def expected_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=r".*your dataloader is not resumable.*")
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+        warnings.filterwarnings("ignore", message=r".*`broadcast_buffers` is deprecated.*")
         yield
 
 
@@ -165,20 +183,28 @@ def checkpoint_within(run: Run, key: StageKey) -> Path | None:
         raise OccfitError(
             "The checkpoint is from another machine or another version of occfit or torch",
             path,
-            "Delete it to begin this stage again, or use the same threads, precision and versions",
+            "Delete it to begin this stage again, or use the same threads, precision, processes and versions",
         )
     return path
 
 
-def make_trainer(run: Run, key: StageKey, logs: Path) -> Trainer:
+def make_trainer(run: Run, key: StageKey, module: OccFit) -> Trainer:
+    """Only the first process logs. Buffers aren't sent around in each step, since they are the same everywhere."""
     settings, steps = run.config.trainer, STAGES[key.stage].length(run.config).steps
+    is_shared = run.group.world > 1
     return Trainer(
         accelerator="gpu" if run.machine.device == "cuda" else "cpu",
-        devices=1,
+        devices=settings.devices if is_shared else 1,
+        num_nodes=settings.num_nodes if is_shared else 1,
+        strategy=DDPStrategy(find_unused_parameters=module.has_idle_network, broadcast_buffers=False)
+        if is_shared
+        else "auto",
+        plugins=TorchElasticEnvironment() if is_shared else None,
+        sync_batchnorm=is_shared and run.machine.device == "cuda",
         precision=run.machine.precision,  # type: ignore[arg-type]
         max_steps=steps,
         max_epochs=-1,
-        logger=make_loggers(run.config, logs),
+        logger=make_loggers(run.config, run.folder.logs / key.stage) if run.group.is_first else [],
         callbacks=make_callbacks(run, key),
         log_every_n_steps=settings.log_every,
         val_check_interval=settings.validate_every,

@@ -19,3 +19,7 @@ class StoppedError(OccfitError):
             "The same command with resume=true goes on",
         )
         self.exit_code = 128 + number
+        self._said = (stage, step, number, checkpoint)
+
+    def __reduce__(self):
+        return type(self), self._said
