@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from occfit.errors import OccfitError
-from occfit.runs.launch import run_together, take_part
+from occfit.runs.launch import DesertedError, run_together, take_part
 
 
 def act(config: dict[str, Any]) -> None:
@@ -21,7 +21,10 @@ def act(config: dict[str, Any]) -> None:
     elif what == "endure":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         time.sleep(600)
+    elif what == "desert":
+        raise DesertedError("The first process has ended")
     elif what == "fail":
+        time.sleep(config.get("seconds", 0))
         raise OccfitError("The disk is full", "here", "Buy another")
     elif what == "err":
 

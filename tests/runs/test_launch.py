@@ -52,8 +52,8 @@ def tiny(*overrides: str) -> TrainConfig:
 def start(tmp_path, monkeypatch) -> Callable[..., None]:
     """Runs two processes, each of which does what is said of it."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent / "src")]))
-    return lambda first, second: run_together(
-        "launched", {"folder": str(tmp_path), "0": first, "1": second}, 2
+    return lambda first, second, **more: run_together(
+        "launched", {"folder": str(tmp_path), "0": first, "1": second, **more}, 2
     )
 
 
@@ -97,6 +97,11 @@ def test_an_error_of_one_ends_both_and_is_raised_here(start, monkeypatch, capfd,
     with pytest.raises(OccfitError, match=r"^The disk is full \[here\]. Buy another$"):
         start(first, second)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_first_ones_error_is_raised_though_others_saw_it_earlier(start):
+    with pytest.raises(OccfitError, match="The disk is full"):
+        start("fail", "desert", seconds=1)
 
 
 def test_an_error_that_cannot_be_sent_is_told(start):

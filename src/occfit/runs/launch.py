@@ -48,6 +48,10 @@ LOOK_EVERY = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class DesertedError(OccfitError):
+    """The first process has ended, and another one with it; its own error is the one to be shown."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Which of a run's processes this is.
@@ -261,7 +265,7 @@ def _cause(ended: Sequence[int | None], reports: Path) -> BaseException:
                 remedy="resume=true goes on. If memory ran out, take fewer processes or a smaller batch",
             )
     if told:
-        return min(told, key=lambda report: report[0])[1]
+        return min(told, key=lambda report: (isinstance(report[1], DesertedError), report[0]))[1]
     rank, code = failed[0] if failed else (0, None)
     remedy = "OCCFIT_TRACEBACK=1 shows what it printed"
     return OccfitError(f"Process {rank} of {len(ended)} ended with exit code {code}", remedy=remedy)

@@ -21,7 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from occfit.errors import OccfitError
 from occfit.runs.config import TrainerConfig
-from occfit.runs.launch import Place, find_place, meeting_point
+from occfit.runs.launch import DesertedError, Place, find_place, meeting_point
 from occfit.runs.machine import resolve_accelerator
 
 LOOK_EVERY = 0.1
@@ -60,7 +60,7 @@ class Group:
         """Waits for what the first process tells next, in the others.
 
         Raises:
-            OccfitError: the first process has ended.
+            DesertedError: the first process has ended.
         """
         assert self._store is not None
         key = self._next()
@@ -71,7 +71,7 @@ class Group:
                 time.sleep(LOOK_EVERY)
             return json.loads(self._store.get(key))
         except RuntimeError as error:
-            raise OccfitError("The first process has ended", remedy="Its own message says why") from error
+            raise DesertedError("The first process has ended", remedy="Its own message says why") from error
 
     def _next(self) -> str:
         self._told += 1
