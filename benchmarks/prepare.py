@@ -19,7 +19,7 @@ from occfit.data.alignment import standard_template
 from occfit.data.preparation.chunks import CHUNK, Task
 from occfit.data.preparation.crew import Orders, make_chunks
 from occfit.data.preparation.pipeline import make_plan
-from occfit.data.sources.images import ImagesSource, inner_face
+from occfit.data.sources.image_folder import ImagesSource, inner_face
 from occfit.face_model.builtin.model import builtin_face_model
 
 BAR = 60

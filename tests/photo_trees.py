@@ -9,7 +9,7 @@ from occfit.data.alignment import standard_template
 from occfit.data.preparation.pipeline import Plan, make_plan
 from occfit.data.sources.ar import HEIGHT, WIDTH
 from occfit.data.sources.celebamask_hq import MAPPING, PARTS, PICTURES
-from occfit.data.sources.images import inner_face
+from occfit.data.sources.image_folder import inner_face
 from occfit.data.sources.photo_source import PhotoSource
 from occfit.face_model.builtin.model import builtin_face_model
 

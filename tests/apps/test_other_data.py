@@ -14,8 +14,8 @@ from occfit.apps.report import report_run
 from occfit.apps.tables import main as make_tables
 from occfit.cache import cache_dir
 from occfit.cli import main
-from occfit.data.collection import write_sets
 from occfit.data.data_source import SetDescription
+from occfit.data.prepared_sets import write_sets
 from occfit.data.store import PreparedStore, StoreWriter
 from occfit.data.synthetic import WorldConfig, prepare_synthetic
 from occfit.face_model import builtin_face_model

@@ -13,8 +13,8 @@ from photo_trees import ar_tree, celeba_tree, focus_tree, images_tree, write_pho
 from PIL import Image
 
 from occfit.cli import main
-from occfit.data.collection import read_collection
 from occfit.data.preparation.pipeline import WORK, read_rejected
+from occfit.data.prepared_sets import read_collection
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from occfit.data.augmentation import Augmentation
-from occfit.data.collection import write_sets
 from occfit.data.data_source import DataSource, SetDescription, TrainingPart
 from occfit.data.datamodule import FaceDataModule
 from occfit.data.mixed import MixedPart, MixedSource
 from occfit.data.order import batch_draws, divide
 from occfit.data.prepared import PreparedSource
+from occfit.data.prepared_sets import write_sets
 from occfit.data.store import PreparedStore, StoreWriter
 from occfit.data.synthetic import WorldConfig
 from occfit.errors import OccfitError

@@ -50,8 +50,8 @@ def check_data(folder: Path) -> int:
 
 def show_data(folder: Path, out: Path | None, count: int, seed: int) -> int:
     """Prints what there is, and draws it."""
-    from occfit.data.collection import SETS, read_collection
     from occfit.data.preparation.store_check import open_stores
+    from occfit.data.prepared_sets import SETS, read_collection
 
     stores = open_stores(folder)
     for name, store in stores.items():

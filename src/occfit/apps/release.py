@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         " often than the training's (default: 0)",
     )
     args = parser.parse_args(list(arguments))
-    from occfit.fitting.release import write_release
+    from occfit.fitting.release_writer import write_release
 
     write_release(args.checkpoint, args.folder, args.log_odds)
     size = sum(file.stat().st_size for file in args.folder.glob("system.*"))

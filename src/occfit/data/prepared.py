@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from occfit.data.collection import Collection, read_collection
 from occfit.data.data_source import TRAIN, VALIDATION, SetDescription, Splits, TrainingPart
+from occfit.data.prepared_sets import Collection, read_collection
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
 from occfit.face_model.morphable_model import MorphableModel

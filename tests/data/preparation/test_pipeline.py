@@ -15,16 +15,16 @@ from photo_trees import (
     write_points,
 )
 
-from occfit.data.collection import read_collection
 from occfit.data.images import read_landmarks
 from occfit.data.preparation import pipeline
 from occfit.data.preparation.aligned_sample import make_sample
 from occfit.data.preparation.chunks import chunk_path, read_record
 from occfit.data.preparation.pipeline import WORK, finish, is_finished, prepare, read_rejected
 from occfit.data.preparation.store_check import problems
+from occfit.data.prepared_sets import read_collection
 from occfit.data.similarity import apply, invert
 from occfit.data.sources.celebamask_hq import CelebAMaskHQSource
-from occfit.data.sources.images import ImagesSource
+from occfit.data.sources.image_folder import ImagesSource
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from photo_trees import draw_picture, face_points, nobody
 
-from occfit.data.collection import write_sets
 from occfit.data.data_source import SetDescription
+from occfit.data.prepared_sets import write_sets
 from occfit.data.sources.composite import CompositeSource, paint_onto
 from occfit.data.store import PreparedStore, StoreWriter
 from occfit.data.synthetic.occluders import KINDS

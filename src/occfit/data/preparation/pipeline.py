@@ -20,11 +20,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from occfit.data.alignment import standard_template
-from occfit.data.collection import SETS, read_collection, write_sets
 from occfit.data.preparation.aligned_sample import Geometry
 from occfit.data.preparation.assembly import Assembled, assemble
 from occfit.data.preparation.chunks import CHUNK, Record, Rejected, Task, chunk_path, read_record
 from occfit.data.preparation.crew import Orders, make_chunks
+from occfit.data.prepared_sets import SETS, read_collection, write_sets
 from occfit.data.sources.photo_source import Item, PhotoSource
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError

@@ -8,8 +8,8 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from occfit.data.alignment import ALIGNED_POINTS
-from occfit.data.collection import SETS, read_collection
 from occfit.data.data_source import TRAIN, VALIDATION, check_sets
+from occfit.data.prepared_sets import SETS, read_collection
 from occfit.data.store import PreparedStore
 from occfit.errors import OccfitError
 

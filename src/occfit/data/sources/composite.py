@@ -16,8 +16,8 @@ from numpy import ndarray
 from pydantic import Field, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass as checked
 
-from occfit.data.collection import SETS, read_collection
 from occfit.data.data_source import TRAIN, VALIDATION, SetDescription
+from occfit.data.prepared_sets import SETS, read_collection
 from occfit.data.sources.mask_files import as_mask
 from occfit.data.sources.photo_source import Item, LandmarkFinder, Photo, PhotoSource
 from occfit.data.store import PreparedStore

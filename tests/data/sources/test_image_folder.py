@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from photo_trees import SIDE, face_points, images_tree, nobody, visible_levels, write_levels, write_photo
 
-from occfit.data.sources.images import ImagesSource
+from occfit.data.sources.image_folder import ImagesSource
 from occfit.errors import OccfitError
 
 pytestmark = pytest.mark.unit

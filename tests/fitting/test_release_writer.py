@@ -10,7 +10,7 @@ from skimage import data
 import occfit
 from occfit.apps.release import main
 from occfit.errors import OccfitError
-from occfit.fitting.release import write_release
+from occfit.fitting.release_writer import write_release
 from occfit.runs.checkpoint import read_checkpoint, write_checkpoint
 from occfit.runs.released import ENTRY, WEIGHTS, read_release
 

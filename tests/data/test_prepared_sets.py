@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from occfit.data.collection import SETS, read_collection, write_sets
 from occfit.data.data_source import SetDescription, Splits, TrainingPart
+from occfit.data.prepared_sets import SETS, read_collection, write_sets
 from occfit.data.store import PreparedStore, StoreWriter
 from occfit.errors import OccfitError
 
