@@ -1,4 +1,4 @@
-"""The paper's preset trains: its networks, its picture size and its two licensed files, here with made-up content."""
+"""The paper's preset trains: its networks, its picture size, CelebAMask-HQ and the two licensed files, all made up."""
 
 import csv
 import math
@@ -10,7 +10,9 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
+from photo_trees import celeba_tree
 
+from occfit.cli import main
 from occfit.face_model import builtin_face_model
 from occfit.face_model.files import save_face_model
 from occfit.networks.vggface2 import vggface2_resnet50
@@ -27,7 +29,6 @@ BATCHES = {"reconstruct": 2, "initialise": 2, "warm_up": 1, "alternate": 1}
 """Pictures of a step. With two pictures, a step of a segmenter of this width takes a core nine seconds."""
 
 SHORT = [
-    "data={train: 4, validation: 2, test: 1, supersampling: 1}",
     *(f"stages.{stage}={{steps: 3, batch: {batch}}}" for stage, batch in BATCHES.items()),
     "optimizer.alternate.schedule={period: 3, segmentation_steps: 1}",
     "trainer={threads: 1, precision: 32-true, log_every: 1, progress: false}",
@@ -51,6 +52,16 @@ def assets(tmp_path_factory) -> Iterator[Path]:
     write_recognition(folder)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def celeba(tmp_path_factory) -> Path:
+    """CelebAMask-HQ, prepared in the paper's size."""
+    folder = tmp_path_factory.mktemp("celeba")
+    tree = celeba_tree(folder / "CelebAMask-HQ")
+    given = [f"root={tree}", f"landmarks={tree / 'landmarks'}", "size=224", "workers=0"]
+    assert main(["prepare", "source=celebamask_hq", *given, f"output={folder / 'prepared'}"]) == 0
+    return folder / "prepared"
 
 
 @pytest.fixture
@@ -89,8 +100,9 @@ def read_log(path: Path) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("pipeline", ["proposed", pytest.param("mofa", marks=pytest.mark.nightly)])
-def test_three_steps_of_every_stage_end_in_a_checkpoint(output, pipeline):
-    composed = compose(["preset=paper", f"pipeline={pipeline}", f"output={output}", *SHORT])
+def test_three_steps_of_every_stage_end_in_a_checkpoint(celeba, output, pipeline):
+    data = ["data=celebamask_hq", f"data.path={celeba}"]
+    composed = compose(["preset=paper", *data, f"pipeline={pipeline}", f"output={output}", *SHORT])
     assert has_papers_assets(composed)
     folder = RunFolder(output)
     run = train(composed, folder)
