@@ -22,3 +22,10 @@ def test_processes_agree_also_on_a_batch_that_is_bad_for_one_of_them(tmp_path):
     for name, value in first["weights"].items():
         assert value.isfinite().all(), name
         assert torch.equal(value, second["weights"][name]), name
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["occfit"]
+    generators = [saved["generators"], *saved["generators_of_others"]]
+    assert len(generators) == 2
+    assert not torch.equal(generators[0]["cpu"], generators[1]["cpu"])
+    for rank, states in enumerate(generators):
+        resumed = torch.load(tmp_path / f"generator{rank}.pt", weights_only=True)
+        assert torch.equal(resumed, states["cpu"])  # since nothing draws in a step
