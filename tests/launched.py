@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from occfit.errors import OccfitError
-from occfit.runs.launch import DesertedError, run_together, take_part
+from occfit.runs.group.launch import DesertedError, run_together, take_part
 
 
 def act(config: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from occfit.runs.config import TrainConfig
-    from occfit.runs.processes import Group
+    from occfit.runs.group.processes import Group
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,12 +31,13 @@ def train_and_evaluate(config: "TrainConfig") -> None:
 
     Where the configuration asks for several processes, they are started first, and each comes here again.
     """
-    from occfit.runs.launch import must_start, run_together
+    from occfit.runs.group.launch import run_together
+    from occfit.runs.group.place import must_start
 
     if must_start(config):
         run_together("occfit.apps.train", config.plain(), config.trainer.devices)
         return
-    from occfit.runs.processes import joined
+    from occfit.runs.group.processes import joined
 
     with joined(config.trainer) as group:
         if group.is_first:
@@ -86,8 +87,8 @@ def follow(group: "Group") -> None:
 
 def take_part() -> int:
     """One of a run's processes, which `run_together` has started."""
-    from occfit.runs import launch
     from occfit.runs.config import parse_training
+    from occfit.runs.group import launch
 
     return launch.take_part(lambda plain: train_and_evaluate(parse_training(plain)))
 

@@ -28,11 +28,11 @@ from occfit.runs.callbacks.stage_checkpoint import StageCheckpoint, signals_held
 from occfit.runs.callbacks.validation_pictures import ValidationPictures
 from occfit.runs.checkpoint import describe_system, network_state, read_checkpoint, write_checkpoint
 from occfit.runs.config import TrainConfig, instantiate
+from occfit.runs.group.processes import ALONE, Group
 from occfit.runs.logs.csv_log import CSVLog
 from occfit.runs.logs.wandb_log import begin_wandb
 from occfit.runs.machine import Machine
 from occfit.runs.preparation import Data
-from occfit.runs.processes import ALONE, Group
 from occfit.runs.run_folder import RunFolder
 from occfit.runs.stage import STAGES
 from occfit.runs.stage_store import RECORD, StageKey

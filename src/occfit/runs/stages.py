@@ -21,10 +21,10 @@ from occfit.errors import OccfitError
 from occfit.runs.build import Networks, build_networks, require_assets
 from occfit.runs.checkpoint import load_networks, read_checkpoint, write_checkpoint
 from occfit.runs.config import TrainConfig
+from occfit.runs.group.processes import ALONE, Group
 from occfit.runs.initial_weights import begin_with, read_initial_weights
 from occfit.runs.machine import Machine, prepare_machine
 from occfit.runs.preparation import prepare_data, prepare_recognition
-from occfit.runs.processes import ALONE, Group
 from occfit.runs.run_folder import RunFolder
 from occfit.runs.stage import STAGES, stages_of
 from occfit.runs.stage_keys import stage_key

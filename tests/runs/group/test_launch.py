@@ -15,15 +15,16 @@ import pytest
 from tiny_run import TINY
 
 from occfit.errors import OccfitError
-from occfit.runs import launch
 from occfit.runs.config import TrainConfig, compose
-from occfit.runs.launch import Place, find_place, first_host, meeting_point, must_start, run_together
+from occfit.runs.group import launch
+from occfit.runs.group.launch import run_together
+from occfit.runs.group.place import Place, find_place, first_host, meeting_point, must_start
 from occfit.runs.outcome import VARIABLE
 from occfit.runs.stopped import StoppedError
 
 pytestmark = pytest.mark.unit
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 TWO = ("trainer=ddp", "trainer.devices=2")
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",

@@ -21,7 +21,8 @@ from torch.distributed.rendezvous import rendezvous
 
 from occfit.errors import OccfitError
 from occfit.runs.config import TrainerConfig
-from occfit.runs.launch import DesertedError, Place, find_place, meeting_point
+from occfit.runs.group.launch import DesertedError
+from occfit.runs.group.place import Place, find_place, meeting_point
 from occfit.runs.machine import resolve_accelerator
 
 LOOK_EVERY = 0.1

@@ -8,7 +8,7 @@ import pytest
 from torch.distributed import HashStore  # pyright: ignore[reportPrivateImportUsage]
 
 from occfit.errors import OccfitError
-from occfit.runs.processes import ALONE, Group
+from occfit.runs.group.processes import ALONE, Group
 
 pytestmark = pytest.mark.unit
 
