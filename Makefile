@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 RUN := .venv/bin/python -m
 WORKERS ?= 2
+# The only files that `make nightly` tests, if any are named.
+TESTS ?=
 # One thread a test process: the workers are the parallelism, and the bits don't depend on the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 # Overrides for `make demo`, for example ARGS="seed=1 output=runs/demo1".
@@ -39,10 +41,10 @@ balance: setup  ## the ablations under the paper's, the published code's and our
 	$(RUN) benchmarks.balance --preset $(PRESET) --seeds $(SEEDS) $(ARGS)
 
 test: lint  ## check everything but what takes hours or a GPU
-	$(ONE_THREAD) $(RUN) pytest -n $(WORKERS) -m "not nightly and not gpu"
+	$(ONE_THREAD) $(RUN) pytest -n $(WORKERS) --dist loadfile -m "not nightly and not gpu"
 
 nightly: setup  ## the tests that are too slow for every change
-	$(ONE_THREAD) $(RUN) pytest -n $(WORKERS) -m "nightly"
+	$(ONE_THREAD) $(RUN) pytest -n $(WORKERS) -m "nightly" $(TESTS)
 
 lint: setup  ## format, style, types and the order of imports
 	$(RUN) ruff format --check .

@@ -83,6 +83,7 @@ def test_every_row_of_the_tables_is_trained_on_such_data(prepared, monkeypatch, 
     assert len(list((results / "figures").glob("*.jpg"))) == 9
 
 
+@pytest.mark.nightly
 def test_your_own_photographs_are_prepared_and_trained_on_as_their_page_says(monkeypatch, tmp_path):
     images_tree(tmp_path / "tree", count=12, masks=False)
     (tmp_path / "tree" / "img").rename(tmp_path / "photos")

@@ -25,7 +25,7 @@ def test_a_checkpoint_alone_is_scored_on_its_run_s_own_test_sets(checkpoint, tmp
 
 
 def test_a_refined_system_is_a_row_of_its_own(checkpoint, tmp_path):
-    command = ["evaluate", f"checkpoint={checkpoint}", "data=synthetic", *SMALL, "data.test=1"]
+    command = ["evaluate", f"checkpoint={checkpoint}", "data=synthetic", *SMALL, "data.test=2"]
     assert main([*command, "refine=true", f"output={tmp_path / 'refined'}"]) == 0
     assert main([*command, f"output={tmp_path / 'plain'}"]) == 0
     refined, plain = (

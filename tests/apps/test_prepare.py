@@ -154,7 +154,7 @@ def test_an_output_that_holds_something_else_is_left_alone(tree, tmp_path, capsy
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["diary.txt"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_terminated_preparation_goes_on_to_the_same_bits(tmp_path):
     tree = images_tree(tmp_path / "tree", count=3, masks=False)
     picture, points = (tree / "img" / "p0.jpg").read_bytes(), (tree / "landmarks" / "p0.csv").read_text()

@@ -35,6 +35,7 @@ def test_a_glob_takes_every_pipeline_and_leaves_nothing_in_the_cache(tmp_path, c
     assert sorted(ran) == sorted(path.stem for path in (conf_dir() / "pipeline").glob("*.yaml"))
 
 
+@pytest.mark.nightly
 def test_joblib_runs_a_sweep_in_other_processes(tmp_path, capsys):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]

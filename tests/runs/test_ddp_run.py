@@ -141,7 +141,8 @@ def workers() -> dict[str, int]:
     return {str(rank): number for rank, number in enumerate(numbers)}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_stopped_and_then_killed_goes_on_exactly(together, tmp_path, capfd, number):
     output = tmp_path / "run"
     checkpoint = output / "checkpoints" / "last.ckpt"

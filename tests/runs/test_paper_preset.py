@@ -22,7 +22,7 @@ from occfit.runs.config import compose
 from occfit.runs.run_folder import RunFolder
 from occfit.runs.stages import train
 
-pytestmark = [pytest.mark.unit, pytest.mark.slow]
+pytestmark = [pytest.mark.unit, pytest.mark.nightly]
 
 FACE_MODEL = "model2017-1_face12_nomouth"
 BATCHES = {"reconstruct": 2, "initialise": 2, "warm_up": 1, "alternate": 1}
@@ -99,7 +99,7 @@ def read_log(path: Path) -> dict[str, list[float]]:
     return {key: [float(row[key]) for row in rows if row[key]] for key in rows[0]}
 
 
-@pytest.mark.parametrize("pipeline", ["proposed", pytest.param("mofa", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("pipeline", ["proposed", "mofa"])
 def test_three_steps_of_every_stage_end_in_a_checkpoint(celeba, output, pipeline):
     data = ["data=celebamask_hq", f"data.path={celeba}"]
     composed = compose(["preset=paper", *data, f"pipeline={pipeline}", f"output={output}", *SHORT])

@@ -58,7 +58,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     from occfit.scoring.canonical import write_json
 
     face_model = builtin_face_model("coarse")
-    world = WorldConfig(size=args.size, seed=args.seed, train=args.pictures, varied=True)
+    judged = min(WorldConfig.validation, args.pictures)
+    world = WorldConfig(size=args.size, seed=args.seed, train=args.pictures, validation=judged, varied=True)
     stores = prepare_synthetic(world, face_model, cache_dir() / "data", splits=("train", "validation"))
     machine = prepare_machine("cpu", "auto", args.threads)
     training = LandmarkTraining(width=args.width, steps=args.steps, batch=args.batch)
