@@ -35,6 +35,14 @@ def checked_modules() -> list[str]:
 install_import_hook(checked_modules(), "checking.check")
 
 
+LONGEST = ("test_stages.py", "test_predict.py", "test_config.py", "test_ddp_run.py", "test_kernel_threads.py")
+"""Files that are tested first: workers take whole files, and a long one at the end would keep the others waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 def pytest_unconfigure() -> None:
     """Removes the cache if it is this process's own."""
     cache = Path(os.environ["OCCFIT_CACHE"])
