@@ -49,7 +49,11 @@ def test_a_run_in_an_empty_environment(wheel, tmp_path):
     environment["OCCFIT_CACHE"] = str(tmp_path / "cache")
     occfit = tmp_path / "venv" / "bin" / "occfit"
     where = subprocess.run(
-        [python, "-c", "import occfit; print(occfit.__file__)"], cwd=tmp_path, capture_output=True, text=True
+        [python, "-c", "import occfit; print(occfit.__file__)"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert str(tmp_path) in where.stdout
     subprocess.run([occfit, "train", "preset=smoke", "output=run"], cwd=tmp_path, env=environment, check=True)
