@@ -26,9 +26,9 @@ def compare(folders: Sequence[Path], output: Path, device: str = "cpu") -> None:
     Raises:
         OccfitError: two runs are of one system, or see `compare_runs`.
     """
-    from occfit.apps.report import read_json
     from occfit.errors import OccfitError
     from occfit.runs.machine import prepare_machine
+    from occfit.scoring.canonical import read_json
     from occfit.scoring.common_region import compare_runs
 
     prepare_machine("cpu" if device == "cpu" else "gpu", "32-true", None)

@@ -47,8 +47,9 @@ def output_folder(settings: Sequence[str]) -> Path:
 
 def show(run: Path, with_scores: bool) -> None:
     """Writes a scored run's report, and prints its scores unless the scoring has just done so."""
-    from occfit.apps.report import read_json, report_run
+    from occfit.apps.report import report_run
     from occfit.publishing.score_tables import print_scores
+    from occfit.scoring.canonical import read_json
 
     report = report_run(run)
     console = Console()

@@ -1,7 +1,6 @@
 """`report.html`: one self-contained page that shows how a run went."""
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +15,11 @@ from occfit.publishing.curves import Stage, histogram_plot, read_log, stage_plot
 from occfit.publishing.examples import Example, Examples, draw_examples
 from occfit.publishing.page import data_uri, render_page
 from occfit.publishing.score_tables import held_out_table, number, score_table, set_detail, set_title
-from occfit.scoring.canonical import write_text
+from occfit.scoring.canonical import SCORE_FIRST, read_json, write_text
 from occfit.scoring.results import SYSTEM
 from occfit.scoring.scored_system import load_run, run_splits
 
 RANDOM, WORST = 6, 4
-SCORE_FIRST = "Score the run first: occfit evaluate checkpoint=..."
 
 
 def report_run(run: Path, device: str = "cpu") -> Path:
@@ -95,20 +93,6 @@ def read_scores(path: Path) -> dict[str, dict[str, np.ndarray]]:
     except OSError as error:
         raise OccfitError(f"The scores can't be read: {error.strerror}", path, SCORE_FIRST) from error
     return {name: {key: np.array(values) for key, values in sets.items()} for name, sets in found.items()}
-
-
-def read_json(path: Path) -> Any:
-    """A file's JSON.
-
-    Raises:
-        OccfitError: there is none, or it is torn.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OccfitError(f"The scores can't be read: {error.strerror}", path, SCORE_FIRST) from error
-    except json.JSONDecodeError as error:
-        raise OccfitError("The file isn't JSON", path, "Score the run again.") from error
 
 
 def headlines(metrics: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from occfit.errors import OccfitError
 
 SIGNIFICANT_DIGITS = 8
+SCORE_FIRST = "Score the run first: occfit evaluate checkpoint=..."
 
 
 def canonical(value: Any) -> Any:
@@ -31,6 +32,20 @@ def canonical(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
     return str(value)
+
+
+def read_json(path: Path) -> Any:
+    """A run's file of JSON.
+
+    Raises:
+        OccfitError: there is none, or it is torn.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OccfitError(f"The scores can't be read: {error.strerror}", path, SCORE_FIRST) from error
+    except json.JSONDecodeError as error:
+        raise OccfitError("The file isn't JSON", path, "Score the run again.") from error
 
 
 def write_json(path: Path, value: Any) -> None:
