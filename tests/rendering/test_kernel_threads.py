@@ -132,6 +132,7 @@ def test_compiled_kernels_are_kept(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_install_without_a_writable_folder_works():
     nowhere_to_write = """
     from numba.core.caching import _CacheLocator
@@ -143,6 +144,7 @@ def test_an_install_without_a_writable_folder_works():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_cache_that_breaks_after_import_is_passed_over(tmp_path):
     break_it = """
     import shutil

@@ -220,6 +220,7 @@ def test_deep3d_weighs_by_skin_colour_and_its_mask_is_the_skins(whole_run, tmp_p
     assert torch.equal(found.visibility, networks.visibility.detector(batch.image))
 
 
+@pytest.mark.nightly
 def test_egger_makes_an_ordinary_run_without_training_anything(whole_run, empty_store, tmp_path):
     train_and_evaluate(tiny(tmp_path / "run", "pipeline=egger"))
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["system"] == "egger"
