@@ -1,6 +1,6 @@
 """Where a run's samples come from: what every `data=...` gives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -97,6 +97,27 @@ def check_sets(sets: Mapping[str, SetDescription], stored: list[str], judged_on:
         raise OccfitError(f"The test set '{unnamed[0]}' has pictures, but no description")
     if judged_on is not None and judged_on not in sets:
         raise OccfitError(f"Runs are judged on '{judged_on}', which is none of the test sets")
+
+
+def join_tests(
+    sources: Iterable[tuple[object, Mapping[str, PreparedStore], Mapping[str, SetDescription]]],
+) -> tuple[dict[str, PreparedStore], dict[str, SetDescription]]:
+    """The test sets of several sources, in order: their stores, and their descriptions with the unions.
+
+    Args:
+        sources: where each is from, its test sets' stores and its descriptions.
+
+    Raises:
+        OccfitError: Two of them have a set of the same name.
+    """
+    tests: dict[str, PreparedStore] = {}
+    sets: dict[str, SetDescription] = {}
+    for where, stores, described in sources:
+        if shared := sorted(set(described) & set(sets)):
+            raise OccfitError(f"Two sources have a test set '{shared[0]}'", where, "Leave one of them out")
+        sets.update(described)
+        tests.update({name: stores[name] for name, one in described.items() if not one.parts})
+    return tests, sets
 
 
 @runtime_checkable

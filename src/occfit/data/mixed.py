@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from occfit.data.data_source import DataSource, SetDescription, Splits, TrainingPart
-from occfit.data.store import PreparedStore
+from occfit.data.data_source import DataSource, Splits, TrainingPart, join_tests
 from occfit.errors import OccfitError, nearest
 from occfit.face_model.morphable_model import MorphableModel
 
@@ -62,14 +61,6 @@ class MixedSource:
             for inner, part in splits.train.items():
                 own = name if len(splits.train) == 1 else f"{name}.{inner}"
                 train[own] = TrainingPart(part.store, share * part.share)
-        tests: dict[str, PreparedStore] = {}
-        sets: dict[str, SetDescription] = {}
-        for name in self.tests:
-            if shared := sorted(set(found[name].sets) & set(sets)):
-                raise OccfitError(
-                    f"Two parts have a test set '{shared[0]}'", "data.tests", "Name one of them"
-                )
-            sets.update(found[name].sets)
-            tests.update(found[name].test)
+        tests, sets = join_tests((name, found[name].test, found[name].sets) for name in self.tests)
         judged_on = found[self.tests[0]].judged_on if self.tests else None
         return Splits(train, found[self.validation].validation, tests, sets, judged_on)
