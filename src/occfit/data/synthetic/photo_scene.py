@@ -6,6 +6,7 @@ one that would shade it like the photograph.
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -95,7 +96,7 @@ def fit_pose(
         moves += [np.broadcast_to(axis, camera.shape) for axis in (x_axis, y_axis, z_axis)]
         jacobian = np.stack([_projected(camera, move, depth).reshape(-1) for move in moves], axis=1)
         step = np.linalg.lstsq(jacobian, residual, rcond=None)[0]
-        rotation = _turn(step[:3]) @ rotation
+        rotation = cv2.Rodrigues(step[:3])[0] @ rotation
         translation = translation + step[3:]
     return rotation, translation
 
@@ -116,16 +117,6 @@ def _projected(
 ) -> Float[ndarray, "n 2"]:
     """How the projections move with the points."""
     return move[:, :2] / depth[:, None] + camera[:, :2] * move[:, 2:] / depth[:, None] ** 2
-
-
-def _turn(vector: Float[ndarray, " 3"]) -> Float[ndarray, "3 3"]:
-    """The rotation about a vector by its length in radians (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
 def moved_onto(
